@@ -1,0 +1,1 @@
+"""Things that speak: models, tokenizers, corpora, training and sampling."""

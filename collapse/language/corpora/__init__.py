@@ -1,0 +1,1 @@
+"""Human text: where it comes from, and how it is split."""
