@@ -8,8 +8,9 @@
     │   └── MissingAncestor       a generation that is needed and was not to be built
     ├── StoreError                the place where results go, or come from, is not usable
     │   └── DamagedCheckpoint     files of a registry version are missing or changed
-    └── TrainingDiverged          the loss is not finite any more
-        (TrainingDiverged is a finding, not a mistake of the caller: exit code 1)
+    └── Finding                   the run ended early by what it found; exit code 1
+        ├── TrainingDiverged      the loss is not finite any more
+        └── SilentModel           a model writes next to nothing that can be trained on
 
 Every message is one line that names the offending value and says what would be right.
 """
@@ -49,7 +50,15 @@ class DamagedCheckpoint(StoreError):
     """Files of a checkpoint are missing or are not the ones that were registered."""
 
 
-class TrainingDiverged(CollapseError):
-    """The loss became infinite or not a number; the message has its step and value."""
+class Finding(CollapseError):
+    """A run ended early by what it found; nobody asked for anything wrong."""
 
     exit_code = 1
+
+
+class TrainingDiverged(Finding):
+    """The loss became infinite or not a number; the message has its step and value."""
+
+
+class SilentModel(Finding):
+    """A model's text is so short or empty that the next generation has nothing to read."""

@@ -1,0 +1,16 @@
+"""From a study's measurements to tables, figures, a verdict and a report.
+
+    study      what comes in: claims, and a record of chains as data frames
+    metrics    what each metric is called in words, its unit, how its numbers are written
+    statistics intervals and exact tests for a handful of values
+    effects    paired differences over seeds, and the verdict on a claim
+    events     the generation at which a chain first breaks away from its control
+    findings   the positive control, what is missing, what may not be concluded
+    tables     numbers per arm and generation, and the ledger of runs
+    titles     findings in words
+    figures    trajectories over generations
+    page       the report's page, from the template beside it
+    report     writes page, figures and numbers; a summary for the terminal
+
+Nothing here reads a file, trains, measures, or knows where the numbers were kept.
+"""

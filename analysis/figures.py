@@ -1,0 +1,282 @@
+"""Trajectories over generations: one line an arm, a band over seeds, every chain thin behind it.
+
+Figures are built without pyplot, so that nothing global is touched, and saved apart from that.
+"""
+
+import io
+import textwrap
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+from scipy import stats
+
+from analysis.metrics import Metric, metric_info
+from analysis.statistics import CONFIDENCE
+from analysis.study import StudyRecord, metric_values
+from analysis.tables import over_seeds
+from analysis.titles import finding
+
+# Okabe and Ito, "Color Universal Design" (2008): told apart with any kind of colour vision. Its
+# yellow is left out, as lines in it vanish on white.
+PALETTE = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+INK, FAINT = "#222222", "#D9D9D9"
+
+# Inches and points: at 100 pixels an inch a figure is 800 pixels wide and its text 14 to 18 high.
+WIDTH_IN = 8.0
+DPI = 150
+TITLE_PT, LABEL_PT, SMALL_PT = 12.5, 11.0, 10.0
+TITLE_CHARACTERS = 64
+
+_DISTINCT = tuple(f"quality/distinct_{order}" for order in (1, 2, 3, 4))
+_SINGLES = (
+    ("kl_per_story", "truth/kl_nats_per_story"),
+    ("kl_per_token", "truth/kl_nats_per_token"),
+    ("valid_stories", "truth/valid_fraction"),
+    ("rare_choices", "truth/tail_coverage"),
+    ("human_loss", "human/nll_nats"),
+)
+_OVERVIEW = (
+    "truth/kl_nats_per_story",
+    "truth/valid_fraction",
+    "truth/tail_coverage",
+    "human/nll_nats",
+    "human/entropy_nats",
+    "quality/distinct_2",
+)
+
+
+@dataclass(frozen=True)
+class Plate:
+    """A figure with what belongs beside it.
+
+    Attributes:
+        name: stem of its file.
+        title: the finding in words, as printed on it.
+        caption: what is drawn, and how to read it.
+        figure: the figure.
+    """
+
+    name: str
+    title: str
+    caption: str
+    figure: Figure
+
+
+def plates(record: StudyRecord) -> tuple[Plate, ...]:
+    """All figures of a study, the overview first; a metric that is absent gets none."""
+    found = []
+    overview = _measured(record, _OVERVIEW)
+    if len(overview) > 1:
+        title = f"{record.name}: {finding(record, overview[0])}"
+        found.append(_plate(record, "overview", title, overview))
+    for name, metric in _SINGLES:
+        # Per token and per story are one shape twice: the first one there speaks for both.
+        if metric == "truth/kl_nats_per_token" and _measured(record, ("truth/kl_nats_per_story",)):
+            continue
+        if _measured(record, (metric,)):
+            found.append(_plate(record, name, finding(record, metric), (metric,)))
+    distinct = _measured(record, _DISTINCT)
+    if distinct:
+        middle = "quality/distinct_2" if "quality/distinct_2" in distinct else distinct[0]
+        found.append(_plate(record, "distinct", finding(record, middle), distinct))
+    return tuple(found)
+
+
+def trajectory_figure(record: StudyRecord, metric: str) -> Figure:
+    """One metric against generation, with the finding as its title."""
+    return panels_figure(record, (metric,), finding(record, metric))
+
+
+def panels_figure(record: StudyRecord, metrics: tuple[str, ...], title: str) -> Figure:
+    """One panel a metric, at most two abreast, with one legend for all.
+
+    Args:
+        record: the study.
+        metrics: the metrics, at least one.
+        title: printed above all panels; wrapped where it is long.
+
+    Returns:
+        A figure 8 inches wide.
+    """
+    columns = min(2, len(metrics))
+    rows = -(-len(metrics) // columns)
+    wrapped = textwrap.fill(title, TITLE_CHARACTERS)
+    height_in = (4.0 if rows == 1 else 2.8 * rows) + 0.75 + 0.25 * wrapped.count("\n")
+    layout = ConstrainedLayoutEngine(h_pad=0.06, w_pad=0.06, hspace=0.06, wspace=0.04)
+    figure = Figure(figsize=(WIDTH_IN, height_in), dpi=DPI, layout=layout, facecolor="white")
+    FigureCanvasAgg(figure)
+    figure.suptitle(
+        wrapped,
+        x=0.012,
+        ha="left",
+        fontsize=TITLE_PT,
+        fontweight="bold",
+        color=INK,
+    )
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for position, axes in enumerate(grid.flat):
+        if position < len(metrics):
+            _draw_panel(axes, record, metrics[position], is_alone=len(metrics) == 1)
+        else:
+            axes.remove()
+    _legend(figure, record, metrics)
+    return figure
+
+
+def png_bytes(figure: Figure) -> bytes:
+    """The figure as PNG, the same bytes for the same data: no date, no program's name."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def band_in_words(record: StudyRecord, metrics: tuple[str, ...]) -> str:
+    """What the band is, for a caption."""
+    if not _most_seeds(record, metrics) > 1:
+        return "There is one seed, so there is no band."
+    if _has_intervals(record, metrics):
+        return "Bands are 95 % t-intervals of the mean over seeds."
+    return "Bands span the least and the greatest seed (too few seeds for an interval)."
+
+
+def _plate(record: StudyRecord, name: str, title: str, metrics: tuple[str, ...]) -> Plate:
+    readings = dict.fromkeys(metric_info(metric).reading for metric in metrics)
+    caption = " ".join(
+        part
+        for part in (
+            "Thick lines are means over seeds, thin lines single chains.",
+            band_in_words(record, metrics),
+            _missing_in_words(record, metrics),
+            *(readings if len(readings) == 1 else ()),
+        )
+        if part
+    )
+    return Plate(name, title, caption, panels_figure(record, metrics, title))
+
+
+def _missing_in_words(record: StudyRecord, metrics: tuple[str, ...]) -> str:
+    """Says where a mean is over fewer seeds than planned."""
+    planned = len(record.arms) * len(record.seeds)
+    reached = min(len(_at(metric_values(record, metric), record.generations)) for metric in metrics)
+    if reached == planned:
+        return ""
+    return (
+        f"At generation {record.generations}, {planned - reached} of {planned} chains have no "
+        "value: the mean is over those that are left."
+    )
+
+
+def _at(values: pd.Series, generation: int) -> pd.Series:
+    return values[values.index.get_level_values("generation") == generation]
+
+
+def _measured(record: StudyRecord, metrics: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(metric for metric in metrics if len(metric_values(record, metric)))
+
+
+def _arms_with(record: StudyRecord, metrics: tuple[str, ...]) -> tuple[str, ...]:
+    found = {arm for m in metrics for arm in metric_values(record, m).index.get_level_values("arm")}
+    return tuple(arm for arm in record.arms if arm in found)
+
+
+def _most_seeds(record: StudyRecord, metrics: tuple[str, ...]) -> int:
+    return max((int(over_seeds(record, metric)["n"].max()) for metric in metrics), default=0)
+
+
+def _has_intervals(record: StudyRecord, metrics: tuple[str, ...]) -> bool:
+    """Whether every point has three seeds; one kind of band per figure, or none could read it."""
+    return all(int(over_seeds(record, metric)["n"].min()) >= 3 for metric in metrics)
+
+
+def _draw_panel(axes: Axes, record: StudyRecord, metric: str, is_alone: bool) -> None:
+    info, values = metric_info(metric), metric_values(record, metric)
+    table = over_seeds(record, metric)
+    scale = 100.0 if info.is_share else 1.0
+    has_intervals = _has_intervals(record, (metric,))
+    for arm in _arms_with(record, (metric,)):
+        style = _style(record, arm)
+        for seed in record.seeds:
+            chain = _chain(values, arm, seed)
+            axes.plot(chain.index, scale * chain, color=style["color"], lw=0.8, alpha=0.45)
+        mean = pd.DataFrame(table.xs(arm, level="arm"))
+        low, high = _band(mean, has_intervals, info)
+        axes.fill_between(
+            mean.index, scale * low, scale * high, color=style["color"], alpha=0.15, lw=0
+        )
+        axes.plot(mean.index, scale * mean["mean"], lw=2.2, ms=6.5, mec="white", mew=0.8, **style)
+    _dress(axes, record, info, is_alone)
+
+
+def _chain(values: pd.Series, arm: str, seed: int) -> pd.Series:
+    """One chain's values by generation."""
+    return values[
+        (values.index.get_level_values("arm") == arm)
+        & (values.index.get_level_values("seed") == seed)
+    ].droplevel(["arm", "seed"])
+
+
+def _band(table: pd.DataFrame, has_intervals: bool, info: Metric) -> tuple[pd.Series, pd.Series]:
+    """Lower and upper edge, within what the metric can be."""
+    if has_intervals:
+        quantile = stats.t.ppf((1 + CONFIDENCE) / 2, table["n"] - 1)
+        half = quantile * table["sd"] / np.sqrt(table["n"])
+        low, high = table["mean"] - half, table["mean"] + half
+    else:
+        low, high = table["least"], table["greatest"]
+    return low.clip(info.floor, info.ceiling), high.clip(info.floor, info.ceiling)
+
+
+def _style(record: StudyRecord, arm: str) -> dict[str, Any]:
+    """An arm looks the same in every figure of a study."""
+    place = record.arms.index(arm)
+    return {"color": PALETTE[place % len(PALETTE)], "marker": MARKERS[place % len(MARKERS)]}
+
+
+def _dress(axes: Axes, record: StudyRecord, info: Metric, is_alone: bool) -> None:
+    """Axes with units, whole generations, and nothing that is not data."""
+    if is_alone:
+        axes.set_ylabel(f"{info.label} ({info.unit})" if info.unit else info.label)
+    else:
+        unit = f" ({info.unit})" if info.unit else ""
+        axes.set_title(info.label + unit, loc="left", fontsize=SMALL_PT, color=INK)
+    axes.set_xlabel("generation")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.ticklabel_format(axis="y", useOffset=False)
+    axes.set_xlim(-0.15, max(record.generations, 1) + 0.15)
+    if info.floor is not None:
+        axes.set_ylim(bottom=info.floor)
+    axes.grid(axis="y", color=FAINT, lw=0.7)
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=SMALL_PT, colors=INK, length=0)
+    axes.xaxis.label.set(fontsize=LABEL_PT, color=INK)
+    axes.yaxis.label.set(fontsize=LABEL_PT, color=INK)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(INK)
+
+
+def _legend(figure: Figure, record: StudyRecord, metrics: tuple[str, ...]) -> None:
+    """One legend for all panels, below them."""
+    arms = _arms_with(record, metrics)
+    lines = [
+        Line2D([], [], lw=2.2, ms=6.5, mec="white", mew=0.8, **_style(record, a)) for a in arms
+    ]
+    names = [f"{arm} (control)" if arm == record.control else arm for arm in arms]
+    figure.legend(
+        lines,
+        names,
+        loc="outside lower left",
+        ncols=min(len(arms), 5),
+        frameon=False,
+        fontsize=LABEL_PT,
+        labelcolor=INK,
+        borderaxespad=0.4,
+    )

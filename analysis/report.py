@@ -1,0 +1,105 @@
+"""A study's report: one page that needs nothing beside it, its figures, its numbers, a summary."""
+
+from pathlib import Path
+
+from analysis.figures import plates, png_bytes
+from analysis.findings import (
+    cautions,
+    estimate_in_words,
+    headline,
+    incomplete_chains,
+    positive_control,
+    positive_control_in_words,
+    run_counts,
+    verdicts,
+)
+from analysis.page import render
+from analysis.study import StudyRecord
+from analysis.tables import mean_and_sd, measured_metrics
+from collapse.errors import StoreError
+
+SUMMARY_METRICS = (
+    "truth/kl_nats_per_token",
+    "truth/valid_fraction",
+    "truth/tail_coverage",
+    "human/nll_nats",
+    "quality/distinct_2",
+)
+
+
+def write_report(record: StudyRecord, folder: Path) -> Path:
+    """Writes ``report.html``, ``figures/*.png`` and ``measurements.csv``.
+
+    Args:
+        record: the study.
+        folder: where to; made if it is not there.
+
+    Returns:
+        The path of the page. It holds its own pictures and style and asks for nothing else.
+
+    Raises:
+        StoreError: if the folder cannot be written.
+    """
+    drawn = plates(record)
+    pictures = {plate.name: png_bytes(plate.figure) for plate in drawn}
+    page = render(record, [(p.title, p.caption, pictures[p.name]) for p in drawn])
+    try:
+        (folder / "figures").mkdir(parents=True, exist_ok=True)
+        for name, picture in pictures.items():
+            (folder / "figures" / f"{name}.png").write_bytes(picture)
+        record.measurements.to_csv(folder / "measurements.csv", index=False)
+        path = folder / "report.html"
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"cannot write the report to {folder}: {error}") from error
+    return path
+
+
+def markdown_summary(record: StudyRecord) -> str:
+    """The verdict and the leading numbers in a few lines of Markdown.
+
+    Args:
+        record: the study.
+
+    Returns:
+        Text for a terminal's last lines or a page of results, ending in a newline.
+    """
+    found = verdicts(record)
+    checks = positive_control(record)
+    lines = [f"# {record.name}", "", record.question, "", f"**{headline(found)}**", ""]
+    for verdict in found:
+        lines.append(f"- **{verdict.status}**: {_one_line(verdict.claim.statement)}")
+        lines.append(f"  {estimate_in_words(verdict)} {' '.join(verdict.reasons)}".rstrip())
+    lines += ["", f"Positive control: {positive_control_in_words(checks)}", ""]
+    lines += _markdown_table(record)
+    lines += ["What may not be concluded:", ""]
+    lines += [f"- {caution}" for caution in cautions(record, found)]
+    counts = run_counts(record.runs)
+    lines += [
+        "",
+        f"Runs: {counts['done']} finished, {counts['broken']} failed, {counts['open']} "
+        f"not finished; {len(incomplete_chains(record))} incomplete chains.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _markdown_table(record: StudyRecord) -> list[str]:
+    """The metrics that tell most, per arm, at the first and the last generation."""
+    measured = measured_metrics(record)
+    metrics = [metric for metric in SUMMARY_METRICS if metric in measured]
+    if not metrics:
+        return ["None of the leading metrics was measured.", ""]
+    ends = sorted({0, record.generations})
+    lines = [
+        "| metric | arm | " + " | ".join(f"generation {g}" for g in ends) + " |",
+        "| --- | --- |" + " ---: |" * len(ends),
+    ]
+    for metric in metrics:
+        for arm, cells in mean_and_sd(record, metric)[ends].iterrows():
+            lines.append(f"| {metric} | {arm} | " + " | ".join(cells) + " |")
+    n = len(record.seeds)
+    return [*lines, "", f"Mean ± sd over {n} seeds." if n > 1 else "One seed.", ""]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,176 @@
+"""What the analysis is handed: the claims of a study and everything its chains measured."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from collapse.errors import BadInput, BadParameter
+
+MEASUREMENT_COLUMNS = ("arm", "seed", "generation", "metric", "value")
+SAMPLE_COLUMNS = ("arm", "seed", "generation", "text")
+RUN_COLUMNS = ("run_id", "arm", "seed", "generation", "stage", "status", "seconds", "fingerprint")
+
+# Tracking stores write infinity as the largest double; nothing that is measured is this large.
+_LARGEST_MEASURED = 1e300
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement that was fixed before the first chain ran, and that can fail.
+
+    Attributes:
+        id: short name, unique in its study.
+        statement: the claim in words.
+        indicator: the metric that decides it.
+        direction: ``"increase"`` or ``"decrease"`` of the arm against its control.
+        margin: the least difference that matters, at least 0, in the metric's unit.
+        contrast: the arm and its control.
+        generation: where they are compared; None is the study's last generation.
+        refuted_if: in words, what would refute the claim.
+
+    Raises:
+        BadParameter: if the direction, the margin or the contrast makes no sense.
+    """
+
+    id: str
+    statement: str
+    indicator: str
+    direction: str
+    margin: float
+    contrast: tuple[str, str]
+    generation: int | None
+    refuted_if: str
+
+    def __post_init__(self) -> None:
+        """Refuse a claim that cannot be judged."""
+        if self.direction not in ("increase", "decrease"):
+            raise BadParameter(
+                f"claim {self.id}: direction is {self.direction!r}; it must be increase or decrease"
+            )
+        if not (np.isfinite(self.margin) and self.margin >= 0):
+            raise BadParameter(f"claim {self.id}: margin is {self.margin}; it must be 0 or more")
+        if len(self.contrast) != 2 or self.contrast[0] == self.contrast[1]:
+            raise BadParameter(
+                f"claim {self.id}: contrast is {self.contrast!r}; it must be two different arms"
+            )
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """Everything a study's report is made from.
+
+    Attributes:
+        name: the study's name.
+        question: the question it asks, in one sentence.
+        control_arm: the arm that the others are compared with; one that is not in ``arms``
+            means that there is no control.
+        arms: all planned arms, in the order to show them.
+        seeds: all planned seeds.
+        generations: number of the last planned generation; 0 is a baseline alone.
+        settings: what the study was run with; ``settings["commands"]``, a line or a list of
+            lines, says how to run it again.
+        claims: the claims under test.
+        claims_hash: the hash that was stored before the first chain ran.
+        measurements: columns ``MEASUREMENT_COLUMNS``, one row a number. Generation 0 is shared
+            by the arms of a seed, and is there for each of them.
+        samples: columns ``SAMPLE_COLUMNS``, a few sample texts of each generation.
+        runs: columns ``RUN_COLUMNS`` and, where known, ``url``; failed runs too.
+
+    Raises:
+        BadInput: if a column is missing, a seed or generation is no whole number, or one
+            measurement has two different values.
+    """
+
+    name: str
+    question: str
+    control_arm: str
+    arms: tuple[str, ...]
+    seeds: tuple[int, ...]
+    generations: int
+    settings: Mapping[str, object]
+    claims: tuple[Claim, ...]
+    claims_hash: str
+    measurements: pd.DataFrame
+    samples: pd.DataFrame
+    runs: pd.DataFrame
+
+    def __post_init__(self) -> None:
+        """Check the frames once, so that no other function has to."""
+        frames = {
+            "measurements": _distinct(
+                _checked(self.measurements, "measurements", MEASUREMENT_COLUMNS)
+            ),
+            "samples": _checked(self.samples, "samples", SAMPLE_COLUMNS),
+            "runs": _checked(self.runs, "runs", RUN_COLUMNS, whole=()),
+        }
+        for name, frame in frames.items():
+            object.__setattr__(self, name, frame)
+
+    @property
+    def control(self) -> str | None:
+        """The control arm, or None where the study has none."""
+        return self.control_arm if self.control_arm in self.arms else None
+
+
+def metric_values(record: StudyRecord, metric: str) -> pd.Series:
+    """The finite values of one metric at the planned arms, seeds and generations.
+
+    Args:
+        record: the study.
+        metric: the metric's name.
+
+    Returns:
+        Values with the index (arm, seed, generation), sorted; empty where nothing was measured.
+    """
+    rows = record.measurements
+    planned = (
+        (rows["metric"] == metric)
+        & rows["arm"].isin(record.arms)
+        & rows["seed"].isin(record.seeds)
+        & rows["generation"].between(0, record.generations)
+        & is_measured(rows["value"])
+    )
+    return rows[planned].set_index(["arm", "seed", "generation"])["value"].sort_index()
+
+
+def is_measured(values: pd.Series) -> pd.Series:
+    """Which values are numbers, and neither infinite nor missing."""
+    return values.abs() < _LARGEST_MEASURED
+
+
+def _checked(
+    frame: pd.DataFrame,
+    name: str,
+    columns: tuple[str, ...],
+    whole: tuple[str, ...] = ("seed", "generation"),
+) -> pd.DataFrame:
+    """A copy that has the columns, with whole numbers where they belong."""
+    if frame.empty:
+        return pd.DataFrame({column: frame.get(column, []) for column in columns})
+    missing = [column for column in columns if column not in frame]
+    if missing:
+        raise BadInput(
+            f"{name} has no column {', '.join(missing)}; it must have {', '.join(columns)}"
+        )
+    frame = frame.reset_index(drop=True)
+    for column in whole:
+        try:
+            frame[column] = frame[column].astype(int)
+        except (TypeError, ValueError) as error:
+            raise BadInput(f"{name}: {column} must be a whole number in every row") from error
+    return frame
+
+
+def _distinct(measurements: pd.DataFrame) -> pd.DataFrame:
+    """The measurements without exact repetitions; two different values are an error."""
+    rows = measurements.astype({"value": float}).drop_duplicates(ignore_index=True)
+    twice = rows.duplicated(["arm", "seed", "generation", "metric"])
+    if twice.any():
+        arm, seed, generation, metric, _ = rows[twice].iloc[0][list(MEASUREMENT_COLUMNS)]
+        raise BadInput(
+            f"measurements has two different values of {metric} for arm {arm}, seed {seed}, "
+            f"generation {generation}; there must be one"
+        )
+    return rows

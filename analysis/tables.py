@@ -1,0 +1,84 @@
+"""Numbers per arm and generation, and the ledger of runs, as data frames."""
+
+import numpy as np
+import pandas as pd
+
+from analysis.findings import run_condition
+from analysis.metrics import metric_info
+from analysis.study import StudyRecord, is_measured, metric_values
+
+# The metrics a reader looks for first, in this order; all others follow by name.
+LEADING_METRICS = (
+    "truth/kl_nats_per_story",
+    "truth/kl_nats_per_token",
+    "truth/valid_fraction",
+    "truth/tail_coverage",
+    "human/nll_nats",
+    "human/entropy_nats",
+    "own/nll_nats",
+    "quality/distinct_1",
+    "quality/distinct_2",
+    "quality/distinct_3",
+    "quality/distinct_4",
+)
+
+
+def measured_metrics(record: StudyRecord) -> tuple[str, ...]:
+    """The metrics with at least one finite value, leading ones first."""
+    rows = record.measurements
+    names = set(rows.loc[is_measured(rows["value"]), "metric"])
+    leading = [metric for metric in LEADING_METRICS if metric in names]
+    return (*leading, *sorted(names.difference(leading)))
+
+
+def over_seeds(record: StudyRecord, metric: str) -> pd.DataFrame:
+    """One metric summarised over seeds.
+
+    Args:
+        record: the study.
+        metric: the metric's name.
+
+    Returns:
+        Index (arm, generation), arms in the study's order; columns n, mean, sd (with n - 1;
+        missing for one seed), least, greatest. Rows without a value are absent.
+    """
+    grouped = metric_values(record, metric).groupby(["arm", "generation"])
+    table = grouped.agg(["count", "mean", "std", "min", "max"])
+    table.columns = pd.Index(["n", "mean", "sd", "least", "greatest"])
+    order = [
+        (arm, generation)
+        for arm in record.arms
+        for generation in range(record.generations + 1)
+        if (arm, generation) in table.index
+    ]
+    return table.loc[order]
+
+
+def mean_and_sd(record: StudyRecord, metric: str) -> pd.DataFrame:
+    """One metric as text: rows arms, columns generations, cells "mean ± sd".
+
+    A cell with fewer seeds than planned says so: "(n = 1)". A cell without a value has a dash.
+    """
+    info, table = metric_info(metric), over_seeds(record, metric)
+    cells = pd.DataFrame("–", index=list(record.arms), columns=range(record.generations + 1))
+    for key, row in table.iterrows():
+        arm, generation = key if isinstance(key, tuple) else (key, 0)
+        spread = "" if np.isnan(row["sd"]) else f" ± {info.write_bare(row['sd'])}"
+        few = f" (n = {row['n']:.0f})" if row["n"] < len(record.seeds) else ""
+        percent = " %" if info.is_share else ""
+        cells.loc[arm, generation] = f"{info.write_bare(row['mean'])}{spread}{percent}{few}"
+    return cells
+
+
+def ledger(runs: pd.DataFrame) -> pd.DataFrame:
+    """Runs per stage: stage, runs, done, broken, open, seconds (sum of what is known)."""
+    conditions = runs["status"].map(run_condition)
+    table = pd.DataFrame(
+        {
+            "stage": runs["stage"].astype(str),
+            "runs": 1,
+            **{name: (conditions == name).astype(int) for name in ("done", "broken", "open")},
+            "seconds": pd.to_numeric(runs["seconds"], errors="coerce").fillna(0.0),
+        }
+    )
+    return table.groupby("stage", as_index=False, sort=True).sum()

@@ -1,0 +1,53 @@
+"""The doors of single stages: a chain is planned up to what is asked for, and no further."""
+
+from typing import Any
+
+from collapse.execution.door import chosen, run_door
+from collapse.parameters.study import StudyFile
+from collapse.stages.plan import PROBE_DOORS, Plan, plan_chain, plan_prepare
+
+
+def run_stage_door(name: str) -> int:
+    """Open the door of one stage; ancestors that are missing are built first, and said so."""
+    return run_door(name, lambda study, given: _run_stage(name, study, given))
+
+
+def _run_stage(name: str, study: StudyFile, given: dict[str, Any]) -> str:
+    parameters = chosen(name, study, given)
+    plan = _plan(name, study, given, parameters)
+    from collapse.execution.study_run import prepare_plan
+
+    prepared = prepare_plan(study, plan)
+    check_model(parameters)
+    # From here on the heavy parts are loaded.
+    from collapse.execution import study_run
+    from collapse.execution.report_lines import last_line
+    from collapse.execution.task import say
+    from collapse.tracking.store import connect
+
+    connect()
+    target = prepared.plan.steps[-1].key
+    if getattr(parameters, "ancestors", "build") == "require":
+        study_run.require_ancestors(prepared, target)
+    if missing := study_run.missing_steps(prepared, target):
+        say(f"{target} needs {', '.join(missing)}: building them first")
+    rerun = frozenset({target}) if parameters.rerun else frozenset()
+    walk = study_run.run_plan(prepared, workers=1, rerun=rerun)
+    outcome = walk.outcomes[target]
+    print(last_line(outcome, prepared.plan))
+    return outcome.run_id
+
+
+def _plan(name: str, study: StudyFile, given: dict[str, Any], parameters: Any) -> Plan:
+    if name == "prepare":
+        return plan_prepare(study, given)
+    probe = name in PROBE_DOORS
+    return plan_chain(
+        study,
+        given,
+        arm=parameters.arm,
+        seed=parameters.seed,
+        generation=parameters.generation,
+        probes=(name,) if probe else (),
+        probe_from=parameters.generation,
+    )

@@ -1,0 +1,229 @@
+"""One step of a plan, run under MLflow; everything in it can travel to another process."""
+
+import fcntl
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from collapse.errors import StoreError
+from collapse.execution.progress import bar
+from collapse.language.checkpoint import load_checkpoint
+from collapse.measurement import Measurement
+from collapse.stages.plan import Chain, Step, parameters_of
+from collapse.stages.workspace import Checkpoint, Inputs, Workspace, no_progress
+from collapse.tracking import registry, runs
+
+CHECKPOINT = "checkpoint"
+FILTERS = ("arm", "seed", "generation", "corpus", "preset", "kind", "start")
+
+
+@dataclass(frozen=True)
+class Task:
+    """A step with everything that running it needs.
+
+    Attributes:
+        study: name of the study.
+        experiment: MLflow experiment.
+        step: the step of the plan.
+        fingerprint: what fixes its result.
+        parents: run of each of its chains, by the chain's name.
+        needs: runs of the steps it stands on, in the plan's order.
+        corpus: digest of the human text.
+        rerun: run it though a finished run is there.
+        quiet: no progress bars.
+    """
+
+    study: str
+    experiment: str
+    step: Step
+    fingerprint: str
+    parents: Mapping[str, str]
+    needs: tuple[str, ...]
+    corpus: str
+    rerun: bool = False
+    quiet: bool = True
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a step that finished."""
+
+    key: str
+    run_id: str
+    reused: bool
+    seconds: float
+
+
+def run_task(task: Task) -> Outcome:
+    """Run a step, or link the finished run of its fingerprint.
+
+    Raises:
+        CollapseError: what the stage found or refused; its run is closed FAILED.
+        KeyboardInterrupt: the run is closed KILLED; the next call goes on from its state.
+    """
+    started = time.perf_counter()
+    with _only_one(task):
+        found = None if task.rerun else runs.find_finished(task.experiment, task.fingerprint)
+        run_id = found.info.run_id if found else _run(task)
+    _adopt(task, run_id)
+    return Outcome(task.step.key, run_id, found is not None, time.perf_counter() - started)
+
+
+def home() -> Path:
+    """Where scratch is kept that survives a kill: COLLAPSE_HOME, or `.collapse` here."""
+    return Path(os.environ.get("COLLAPSE_HOME", ".collapse")).absolute()
+
+
+@contextmanager
+def _only_one(task: Task) -> Iterator[None]:
+    """Hold the lock of a fingerprint: a second process waits, and then reuses what was made.
+
+    The system releases the lock of a process that dies, however it dies.
+    """
+    try:
+        home().mkdir(parents=True, exist_ok=True)
+        file = (home() / f"{task.fingerprint}.lock").open("w")
+    except OSError as error:
+        raise StoreError(f"{home()} cannot be written: {error.strerror}") from error
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _run(task: Task) -> str:
+    run_id = runs.open_run(_label(task)).info.run_id
+    status = "FAILED"
+    try:
+        with runs.active(run_id, system_metrics=True):
+            _execute(task, run_id)
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    except OSError as error:
+        raise StoreError(f"{task.step.key}: {error.strerror or error}") from error
+    finally:
+        runs.close_run(run_id, status)
+    return run_id
+
+
+def _execute(task: Task, run_id: str) -> None:
+    """Run the stage, log what it yields, upload its folder."""
+    folder = home() / task.fingerprint
+    workspace = Workspace(
+        folder=folder / "artifacts",
+        state=folder / "state",
+        inputs=_inputs(task),
+        progress=no_progress if task.quiet else bar,
+    )
+    shutil.rmtree(workspace.folder, ignore_errors=True)
+    for path in (workspace.folder, workspace.state):
+        path.mkdir(parents=True, exist_ok=True)
+    parameters = json.dumps(parameters_of(task.step), indent=2)
+    (workspace.folder / "parameters.json").write_text(parameters)
+
+    log = runs.MetricLog(run_id)
+    for measurement in _stage(task.step.stage)(task.step.parameters, workspace):
+        log.log(measurement)
+    for note in workspace.datasets:
+        runs.log_dataset(
+            run_id, note.name, note.context, note.digest, note.documents, note.folder
+        )
+    _keep(task, run_id, workspace)
+    shutil.rmtree(folder)
+
+
+def _keep(task: Task, run_id: str, workspace: Workspace) -> None:
+    """Upload the folder as artifacts, its checkpoint as a model that can be registered."""
+    names = sorted(path.name for path in workspace.folder.iterdir())
+    runs.upload(run_id, workspace.folder, [name for name in names if name != CHECKPOINT])
+    if CHECKPOINT in names:
+        model_uri = registry.log_checkpoint(*load_checkpoint(workspace.folder / CHECKPOINT))
+        tags = {runs.MODEL_TAG: model_uri, registry.SEAL: registry.seal(model_uri)}
+        for name, value in tags.items():
+            runs.client().set_tag(run_id, name, value)
+
+
+def _stage(name: str) -> Any:
+    return getattr(import_module(f"collapse.stages.{name}"), name)
+
+
+def _label(task: Task) -> runs.RunLabel:
+    step = task.step
+    chain = step.chains[0] if step.chains else None
+    parameters = parameters_of(step)
+    name = step.stage if step.generation is None else f"{step.stage} g{step.generation}"
+    return runs.RunLabel(
+        experiment=task.experiment,
+        name=name,
+        tags={
+            "study": task.study,
+            "arm": chain.arm if chain else None,
+            "seed": chain.seed if chain else None,
+            "chain": chain.name if chain else None,
+            "generation": step.generation,
+            "stage": step.stage,
+            "fingerprint": task.fingerprint,
+            "corpus_fingerprint": task.corpus,
+        },
+        parameters=parameters,
+        parent=task.parents[chain.name] if chain else None,
+    )
+
+
+def _inputs(task: Task) -> Inputs:
+    """What earlier stages left, on local disk and unharmed."""
+    if not task.needs:
+        return Inputs()
+    prepared, *trained = task.needs
+    lineage = tuple(runs.artifacts(run_id) for run_id in trained)
+    if not trained:
+        return Inputs(runs.artifacts(prepared))
+    tags = runs.client().get_run(trained[-1]).data.tags
+    what = f"{tags.get('chain')} generation {tags.get('generation')}"
+    model, tokenizer = registry.fetch(tags[runs.MODEL_TAG], tags[registry.SEAL], what)
+    return Inputs(runs.artifacts(prepared), Checkpoint(model, tokenizer), lineage)
+
+
+def _adopt(task: Task, run_id: str) -> None:
+    """Give every chain that needs the step its version and its mirrored values."""
+    run = runs.client().get_run(run_id)
+    generation = task.step.generation
+    if generation is None:
+        return
+    for chain in task.step.chains:
+        if runs.MODEL_TAG in run.data.tags:
+            _register(task, chain, run)
+        runs.mirror(
+            task.parents[chain.name], task.step.stage, generation, run_id, runs.last_values(run)
+        )
+
+
+def _register(task: Task, chain: Chain, run: Any) -> None:
+    generation = task.step.generation or 0
+    parent = registry.version(chain.name, generation - 1) if generation else None
+    tags = {
+        "study": task.study,
+        "arm": chain.arm,
+        "seed": chain.seed,
+        "generation": generation,
+        "fingerprint": task.fingerprint,
+        "corpus_fingerprint": task.corpus,
+        "parent_version": parent.version if parent else None,
+        registry.SEAL: run.data.tags[registry.SEAL],
+    }
+    model_uri = run.data.tags[runs.MODEL_TAG]
+    registry.register(chain.name, generation, model_uri, run.info.run_id, tags)
+
+
+def say(text: str) -> None:
+    """One line for a person, beside the bars."""
+    print(text, file=sys.stderr, flush=True)

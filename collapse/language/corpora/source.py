@@ -1,0 +1,160 @@
+"""What a corpus is before it is split: a name becomes a source of documents."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, cast
+
+from collapse.errors import BadCorpus
+from collapse.language.corpora.complexity import HalfCorpus
+from collapse.language.corpora.datasets_hub import HubCorpus, has_hub_form
+from collapse.language.corpora.files import FILE_SUFFIXES, FileCorpus
+from collapse.language.corpora.python_source import PythonCorpus
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_CHECKED_CHARACTERS = 32_000_000
+"""How much text the check before a study reads: all of a small corpus, within a second."""
+
+
+class FiniteSource(Protocol):
+    """A corpus with a last document."""
+
+    @property
+    def name(self) -> str:
+        """The corpus as the user wrote it."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash that changes when the documents change."""
+
+    @property
+    def is_generative(self) -> bool:
+        """False."""
+
+    def documents(self, limit: int | None = None) -> Iterator[str]:
+        """Yield non-empty documents, always in one order, reading at most ``limit``."""
+
+
+@dataclass(frozen=True)
+class StoriesSource:
+    """The embedded grammar of stories: text without end, from a known distribution."""
+
+    name: str = "stories"
+    is_generative: ClassVar[bool] = True
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The grammar's own fingerprint."""
+        from collapse.language.corpora import stories
+
+        return stories.fingerprint()
+
+    def entropy_nats(self) -> float:
+        """Entropy of the grammar in nats a story, end included."""
+        from collapse.language.corpora import stories
+
+        return float(stories.entropy_nats())
+
+    def draw(self, count: int, rng: "np.random.Generator") -> list[str]:
+        """Draw independent stories from the grammar."""
+        from collapse.language.corpora import stories
+
+        return stories.sample(count, rng)
+
+
+Source = FiniteSource | StoriesSource
+
+
+def open_source(name: str, *, text_column: str = "text") -> Source:
+    """Find the corpus that a name means; little is read yet.
+
+    Names are tried in this order:
+
+    - ``stories``: the embedded grammar. (A folder of that name is ``./stories``.)
+    - ``python``, ``python:torch``, ``python:stdlib,numpy==2.4.6``: source of installed packages.
+    - ``simple:NAME`` and ``complex:NAME``: a half of the finite corpus NAME, by complexity.
+    - a path to a ``.txt``, ``.jsonl`` or ``.parquet`` file, or to a folder of them.
+    - ``owner/dataset``, ``owner/dataset:configuration@revision``: the Hugging Face Hub.
+
+    Args:
+        name: the corpus.
+        text_column: field or column with the text in .jsonl, .parquet and hub rows.
+
+    Raises:
+        BadCorpus: the name means nothing, or what it means is missing, empty or of another format.
+    """
+    scheme, _, rest = name.partition(":")
+    if name == "stories":
+        return StoriesSource()
+    if scheme == "python":
+        return PythonCorpus.open(name)
+    if scheme in ("simple", "complex") and rest:
+        return _open_half(name, cast(Literal["simple", "complex"], scheme), rest, text_column)
+    if _is_path(name):
+        return FileCorpus.open(name, text_column)
+    if has_hub_form(name):
+        return HubCorpus.open(name, text_column)
+    raise BadCorpus(
+        f"corpus {name!r} is unknown: it is no file or folder here, and neither 'stories', "
+        "'python', 'python:PACKAGE,...' nor a hub name of the form owner/dataset"
+    )
+
+
+def check_source(name: str, *, text_column: str = "text") -> str:
+    """Look at a corpus before anything is run, and return its fingerprint.
+
+    The first 32 million characters are read and checked, so a small corpus wholly; a fault further
+    on is found when the corpus is prepared. Of a hub name it is only checked that the hub answers.
+    Neither torch, transformers nor datasets is imported.
+
+    Raises:
+        BadCorpus: the corpus cannot be used; one line says why.
+    """
+    source = open_source(name, text_column=text_column)
+    if isinstance(source, StoriesSource):
+        return source.fingerprint
+    whole = source.whole if isinstance(source, HalfCorpus) else source
+    if isinstance(whole, HubCorpus):
+        whole.require_access()
+    else:
+        _check_documents(name, whole.documents())
+    return source.fingerprint
+
+
+def corpus_fingerprint(name: str, *, text_column: str = "text") -> str:
+    """The fingerprint of a corpus, without reading it as text.
+
+    For files, packages and the grammar it follows the content; for a hub name it is a hash of the
+    name and the revision asked for, because the content would have to be fetched.
+
+    Raises:
+        BadCorpus: there is no such corpus.
+    """
+    return open_source(name, text_column=text_column).fingerprint
+
+
+def _open_half(
+    name: str, half: Literal["simple", "complex"], whole_name: str, text_column: str
+) -> HalfCorpus:
+    whole = open_source(whole_name, text_column=text_column)
+    if isinstance(whole, StoriesSource | HalfCorpus):
+        raise BadCorpus(f"corpus {name!r}: only a file, folder, python or hub corpus has halves")
+    return HalfCorpus(name, whole, half)
+
+
+def _is_path(name: str) -> bool:
+    looks_like_path = name.startswith((".", "/", "~")) or name.lower().endswith(FILE_SUFFIXES)
+    return bool(name) and (looks_like_path or Path(name).exists())
+
+
+def _check_documents(name: str, documents: Iterator[str]) -> None:
+    characters = 0
+    for document in documents:
+        characters += len(document)
+        if characters > _CHECKED_CHARACTERS:
+            return
+    if not characters:
+        raise BadCorpus(f"corpus {name!r} holds no text")

@@ -1,0 +1,1 @@
+"""The decoder: one configurable causal transformer, in a file that travels with its weights."""

@@ -1,0 +1,103 @@
+"""Sampling from any Hugging Face causal language model, through its own ``generate``."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, PreTrainedModel
+
+from collapse.language.sampling.choice import Decoding, Request, choose_tokens
+
+
+class ChooseByUniforms(LogitsProcessor):
+    """Leaves one token possible: the one that the row's own uniform number chooses.
+
+    ``generate`` would draw from the global generator, and a row's text would then depend on the
+    rows beside it.
+    """
+
+    def __init__(self, decoding: Decoding, uniforms_BxS: Tensor) -> None:
+        self.decoding = decoding
+        self.uniforms_BxS = uniforms_BxS
+        self.step = 0
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """``(B, V)`` scores in; zero for the chosen token and minus infinity elsewhere out."""
+        del input_ids
+        chosen_B = choose_tokens(scores, self.uniforms_BxS[:, self.step], self.decoding)
+        self.step += 1
+        return torch.full_like(scores, -torch.inf).scatter_(1, chosen_B[:, None], 0.0)
+
+
+@torch.no_grad()
+def sample_through_generate(
+    model: PreTrainedModel,
+    requests: Sequence[Request],
+    decoding: Decoding,
+    *,
+    eos_token_ids: frozenset[int],
+    batch_size: int,
+    report: Callable[[int], None],
+) -> list[list[int]]:
+    """Completions in the order of the requests, in batches padded on the left.
+
+    Arguments as in :func:`collapse.language.sampling.slots.sample_in_slots`; any causal model.
+    """
+    completions: list[list[int]] = []
+    for start in range(0, len(requests), batch_size):
+        batch = requests[start : start + batch_size]
+        completions += _complete(model, batch, decoding, eos_token_ids)
+        report(len(completions))
+    return completions
+
+
+def _complete(
+    model: PreTrainedModel,
+    batch: Sequence[Request],
+    decoding: Decoding,
+    eos_token_ids: frozenset[int],
+) -> list[list[int]]:
+    longest = max(len(request.prompt) for request in batch)
+    steps = max(len(request.uniforms) for request in batch)
+    if steps == 0:
+        return [[] for _ in batch]
+    padding = [longest - len(request.prompt) for request in batch]
+    ids = [[0] * gap + r.prompt for gap, r in zip(padding, batch, strict=True)]
+    mask = [[0] * gap + [1] * len(r.prompt) for gap, r in zip(padding, batch, strict=True)]
+    # A request that may write less than the longest is cut afterwards.
+    numbers = [r.uniforms + [0.0] * (steps - len(r.uniforms)) for r in batch]
+    uniforms_BxS = torch.tensor(numbers, dtype=torch.float64, device=model.device)
+    written = model.generate(
+        torch.tensor(ids, device=model.device),
+        attention_mask=torch.tensor(mask, device=model.device),
+        generation_config=_plain_generation(model, steps, eos_token_ids),
+        logits_processor=LogitsProcessorList([ChooseByUniforms(decoding, uniforms_BxS)]),
+    )[:, longest:].tolist()
+    return [
+        _until_end(tokens[: len(r.uniforms)], eos_token_ids)
+        for tokens, r in zip(written, batch, strict=True)
+    ]
+
+
+def _plain_generation(
+    model: PreTrainedModel, steps: int, eos_token_ids: frozenset[int]
+) -> GenerationConfig:
+    """Settings that change nothing in the model's distribution, whatever its own defaults do."""
+    return GenerationConfig(
+        do_sample=False,
+        num_beams=1,
+        repetition_penalty=1.0,
+        no_repeat_ngram_size=0,
+        max_new_tokens=steps,
+        min_new_tokens=0,
+        use_cache=getattr(model.config, "use_cache", True),
+        eos_token_id=sorted(eos_token_ids) or None,
+        pad_token_id=0,
+    )
+
+
+def _until_end(tokens: list[int], eos_token_ids: frozenset[int]) -> list[int]:
+    for index, token in enumerate(tokens):
+        if token in eos_token_ids:
+            return tokens[:index]
+    return tokens

@@ -1,0 +1,207 @@
+"""One optimizer step: gradients of the whole global batch, however it is split."""
+
+import contextlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from collapse.errors import BadModel, BadParameter, TrainingDiverged
+from collapse.language.optimizers import (
+    build_optimizers,
+    learning_rate_factor,
+    set_learning_rates,
+)
+from collapse.language.packing import PackedBatches
+from collapse.language.training.recipe import TrainingRecipe
+from collapse.numerics.streams import stream_seed
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+AUTOCAST_TYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def open_accelerator(device: torch.device) -> "Accelerator":
+    """The process's Accelerate handle on the kind of device that holds the model.
+
+    It brings the processes together and wraps the model for them. Precision is left to this
+    package: Accelerate's own would replace the model's ``forward``, and cannot change within a
+    process.
+    """
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+
+    accelerator = Accelerator(mixed_precision="no", cpu=device.type == "cpu")
+    if accelerator.device.type != device.type and accelerator.num_processes == 1:
+        # Accelerate keeps the first device of a process for ever, an earlier model's perhaps.
+        AcceleratorState._reset_state(reset_partial_state=True)
+        accelerator = Accelerator(mixed_precision="no", cpu=device.type == "cpu")
+    return accelerator
+
+
+@dataclass(frozen=True)
+class StepOutcome:
+    """What one optimizer step measured.
+
+    Attributes:
+        loss_nats: mean cross-entropy per token of the global batch, before the step.
+        gradient_norm: Euclidean norm of its gradient, before clipping.
+        learning_rate: AdamW's rate in this step.
+    """
+
+    loss_nats: float
+    gradient_norm: float
+    learning_rate: float
+
+
+class OptimizerStep:
+    """A model, its optimizers and its data, able to take the step of any number.
+
+    The gradient is that of the mean over all tokens of the global batch: micro-batches add sums
+    divided by the global count, and processes, each with its own rows, are averaged after
+    multiplying by their number. So neither changes the result beyond rounding.
+
+    Where a device runs out of memory (one process only) the micro-batch is halved and the step
+    begun again, down to one sequence.
+
+    Raises:
+        BadModel: the weights are not float32, or none can be trained.
+        BadParameter: there are more processes than sequences in a step.
+    """
+
+    def __init__(
+        self, model: nn.Module, batches: PackedBatches, recipe: TrainingRecipe, seed: int
+    ) -> None:
+        device = _check_weights(model)
+        self.model, self.batches, self.recipe, self.seed = model, batches, recipe, seed
+        self.accelerator = open_accelerator(device)
+        processes, rank = self.accelerator.num_processes, self.accelerator.process_index
+        rows = batches.sequences_per_step
+        if rows < processes:
+            raise BadParameter(
+                f"{rows} sequences a step cannot be shared by {processes} processes: "
+                f"tokens_per_step must be at least {processes * batches.sequence_length}"
+            )
+        self.share = slice(rank * rows // processes, (rank + 1) * rows // processes)
+        self.micro_rows = recipe.micro_batch or self.share.stop - self.share.start
+        self.wrapped = self.accelerator.prepare_model(model)
+        self.optimizers = build_optimizers(model, recipe)
+        self.scaler = torch.amp.GradScaler(
+            self.accelerator.device.type, enabled=recipe.precision == "fp16"
+        )
+
+    def take(self, step: int) -> StepOutcome:
+        """Take optimizer step ``step`` (from 0).
+
+        Raises:
+            TrainingDiverged: loss or gradient is not finite; the weights are those before the step.
+        """
+        factor = learning_rate_factor(step, self.recipe)
+        set_learning_rates(self.optimizers, factor)
+        loss = self._accumulate_gradients(step)
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        for optimizer in self.optimizers:
+            self.scaler.unscale_(optimizer)
+        norm = nn.utils.get_total_norm(gradients)
+        # One transfer for both: reading a number makes the device wait.
+        loss_nats, gradient_norm = torch.stack([loss, norm.float()]).tolist()
+        self._check_finite(step, loss_nats, gradient_norm)
+        if 0 < self.recipe.clip_norm < gradient_norm < math.inf:
+            torch._foreach_mul_(gradients, self.recipe.clip_norm / gradient_norm)
+        for optimizer in self.optimizers:
+            self.scaler.step(optimizer)
+        self.scaler.update()
+        self.drop_gradients()
+        return StepOutcome(loss_nats, gradient_norm, self.recipe.learning_rate * factor)
+
+    def drop_gradients(self) -> None:
+        """Leave nothing in ``.grad``."""
+        self.model.zero_grad(set_to_none=True)
+
+    def _check_finite(self, step: int, loss_nats: float, gradient_norm: float) -> None:
+        if not math.isfinite(loss_nats):
+            raise TrainingDiverged(
+                f"the training loss is {loss_nats} at step {step}: lower the learning rate, "
+                "or warm up longer"
+            )
+        # Under fp16 an overflow is expected now and then: the scaler leaves such a step out.
+        if not math.isfinite(gradient_norm) and not self.scaler.is_enabled():
+            raise TrainingDiverged(
+                f"the gradient norm is {gradient_norm} at step {step} (loss {loss_nats:.4g} nats):"
+                " lower the learning rate, or warm up longer"
+            )
+
+    def _accumulate_gradients(self, step: int) -> torch.Tensor:
+        """Gradients of a step in ``.grad``; the loss of the global batch in nats, shape ()."""
+        inputs, labels = self.batches.batch(step, self.share)
+        inputs_BxL = torch.from_numpy(inputs).to(self.accelerator.device)
+        labels_BxL = torch.from_numpy(labels).to(self.accelerator.device)
+        while True:
+            try:
+                with self._dropout_stream(step):
+                    loss = self._backward(inputs_BxL, labels_BxL)
+                break
+            except torch.OutOfMemoryError:
+                if self.micro_rows == 1 or self.accelerator.num_processes > 1:
+                    raise
+            self.drop_gradients()
+            self.micro_rows = (min(self.micro_rows, len(inputs_BxL)) + 1) // 2
+        if self.accelerator.num_processes > 1:
+            loss = self.accelerator.reduce(loss, "sum")
+        return loss
+
+    def _backward(self, inputs_BxL: torch.Tensor, labels_BxL: torch.Tensor) -> torch.Tensor:
+        """Add up this process's micro-batches; its share of the mean loss, shape ()."""
+        share = torch.zeros((), device=inputs_BxL.device)
+        processes = self.accelerator.num_processes
+        for begin in range(0, len(inputs_BxL), self.micro_rows):
+            end = begin + self.micro_rows
+            wait = end < len(inputs_BxL) and processes > 1
+            with self.accelerator.no_sync(self.wrapped) if wait else contextlib.nullcontext():
+                with self._autocast():
+                    logits = self.wrapped(input_ids=inputs_BxL[begin:end], use_cache=False).logits
+                labels = labels_BxL[begin:end].reshape(-1)
+                nll = F.cross_entropy(logits.float().flatten(0, 1), labels, reduction="sum")
+                loss = nll / self.recipe.tokens_per_step
+                self.scaler.scale(loss * processes).backward()
+            share += loss.detach()
+        return share
+
+    def _autocast(self) -> contextlib.AbstractContextManager[None]:
+        return torch.autocast(
+            self.accelerator.device.type,
+            dtype=AUTOCAST_TYPES[self.recipe.precision],
+            enabled=self.recipe.precision != "float32",
+        )
+
+    @contextlib.contextmanager
+    def _dropout_stream(self, step: int) -> Iterator[None]:
+        """Dropout can only draw from torch's global generator: lend it a stream of this step's.
+
+        The stream is (seed, "dropout", step, process), so that a resumed run draws the same masks;
+        the caller's generator comes back untouched.
+        """
+        device = self.accelerator.device
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            rank = self.accelerator.process_index
+            torch.manual_seed(stream_seed(self.seed, "dropout", step, rank))
+            yield
+
+
+def _check_weights(model: nn.Module) -> torch.device:
+    """The device of the weights, after checking that they can be trained."""
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not trainable:
+        raise BadModel("the model has no trainable weights: all have requires_grad=False")
+    for parameter in trainable:
+        if parameter.dtype != torch.float32:
+            raise BadModel(
+                f"the weights are {parameter.dtype}: training keeps float32 weights, so load the "
+                "model with dtype=torch.float32 and choose the precision in the recipe"
+            )
+    return trainable[0].device

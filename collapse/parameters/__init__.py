@@ -1,0 +1,1 @@
+"""Text becomes values here and nowhere else: doors, study files, their checks and their help."""

@@ -1,0 +1,1 @@
+"""Instruments that look at a model and never change it: model and batch in, frozen result out."""

@@ -1,0 +1,181 @@
+"""How likely texts are under a causal language model."""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from collapse.errors import BadCorpus, BadModel, BadParameter
+
+
+@dataclass(frozen=True, eq=False)
+class Likelihood:
+    """Negative log-likelihoods of S sequences, in nats.
+
+    Attributes:
+        sequence_nll_nats: float64 (S,), sums over the predicted tokens of each sequence.
+        sequence_tokens: int64 (S,), how many tokens were predicted in each.
+        entropy_nats: mean entropy of the next-token distribution over all predicted tokens.
+    """
+
+    sequence_nll_nats: np.ndarray
+    sequence_tokens: np.ndarray
+    entropy_nats: float
+
+    @property
+    def nll_nats(self) -> float:
+        """Mean over all predicted tokens."""
+        return float(self.sequence_nll_nats.sum() / self.sequence_tokens.sum())
+
+    @property
+    def perplexity(self) -> float:
+        """``exp(nll_nats)``; infinite where that overflows."""
+        with np.errstate(over="ignore"):
+            return float(np.exp(self.nll_nats))
+
+    @property
+    def nll_nats_se(self) -> float:
+        """Standard error of ``nll_nats`` with sequences as the sampled units; nan for only one.
+
+        Both sums vary from sample to sample, so it is that of a ratio estimator (Cochran, Sampling
+        Techniques, 3rd ed., section 6.4): the spread of nll_i - nll * tokens_i over the sequences.
+        """
+        count = len(self.sequence_tokens)
+        if count < 2:
+            return math.nan
+        residuals = self.sequence_nll_nats - self.nll_nats * self.sequence_tokens
+        variance = float(residuals @ residuals) * count / (count - 1)
+        return math.sqrt(variance) / float(self.sequence_tokens.sum())
+
+
+def bits_per_byte(likelihood: Likelihood, byte_count: int) -> float:
+    """Total code length in bits over the UTF-8 bytes of the same texts, for any vocabulary.
+
+    Raises:
+        BadParameter: byte_count is not positive.
+    """
+    if byte_count < 1:
+        raise BadParameter(f"byte_count is {byte_count}: it must be at least 1")
+    return float(likelihood.sequence_nll_nats.sum()) / math.log(2) / byte_count
+
+
+def token_nll(
+    model: nn.Module, sequences: Sequence[Sequence[int]], *, batch_size: int
+) -> Likelihood:
+    """Negative log-likelihood of each sequence given its first token (the bos token).
+
+    Computed in float32 with dropout off, summed in float64; the model's mode is put back. Sequences
+    are batched by length and padded on the right, where a causal model cannot see the padding (a
+    decoder with ``causal=False`` is given its mask).
+
+    A sequence longer than the model's context (``config.max_position_embeddings``) is cut into
+    windows whose stride is the context: every token after the first is predicted exactly once, and
+    the first tokens of a later window are predicted from little context, which raises the result.
+
+    Args:
+        model: a causal language model, called as ``model(input_ids=...).logits``.
+        sequences: token ids, at least two each.
+        batch_size: sequences (or windows) at once.
+
+    Raises:
+        BadCorpus: there is no sequence, or one predicts nothing.
+        BadModel: the weights are not float32.
+        BadParameter: batch_size is not positive.
+    """
+    _check(model, sequences, batch_size)
+    context = getattr(getattr(model, "config", None), "max_position_embeddings", None)
+    windows = _windows(sequences, context)
+    windows.sort(key=lambda window: -len(window[1]))
+    device = next(model.parameters()).device
+    nll_S = np.zeros(len(sequences), dtype=np.float64)
+    entropy_sum_nats = 0.0
+    with _measuring(model, device):
+        for begin in range(0, len(windows), batch_size):
+            batch = windows[begin : begin + batch_size]
+            sums_Bx2 = _batch_sums([tokens for _, tokens in batch], model, device)
+            for (sequence, _), (nll, entropy) in zip(batch, sums_Bx2, strict=True):
+                nll_S[sequence] += nll
+                entropy_sum_nats += entropy
+    tokens_S = np.array([len(sequence) - 1 for sequence in sequences], dtype=np.int64)
+    return Likelihood(nll_S, tokens_S, entropy_sum_nats / int(tokens_S.sum()))
+
+
+def _check(model: nn.Module, sequences: Sequence[Sequence[int]], batch_size: int) -> None:
+    if batch_size < 1:
+        raise BadParameter(f"batch_size is {batch_size}: it must be at least 1")
+    if len(sequences) == 0:
+        raise BadCorpus("no sequences to measure: at least 1 is needed")
+    for index, sequence in enumerate(sequences):
+        if len(sequence) < 2:
+            raise BadCorpus(
+                f"sequence {index} has {len(sequence)} token(s): at least 2 are needed, the first "
+                "(bos) and one to predict"
+            )
+    for parameter in model.parameters():
+        if parameter.dtype != torch.float32:
+            raise BadModel(
+                f"the weights are {parameter.dtype}: load the model with dtype=torch.float32 to "
+                "measure likelihoods"
+            )
+
+
+def _windows(
+    sequences: Sequence[Sequence[int]], context: int | None
+) -> list[tuple[int, np.ndarray]]:
+    """(sequence, its tokens from one predicted-from to the last predicted), context + 1 at most."""
+    windows = []
+    for index, sequence in enumerate(sequences):
+        tokens = np.asarray(sequence, dtype=np.int64)
+        stride = context or len(tokens)
+        for begin in range(0, len(tokens) - 1, stride):
+            windows.append((index, tokens[begin : begin + stride + 1]))
+    return windows
+
+
+def _batch_sums(
+    windows: Sequence[np.ndarray], model: nn.Module, device: torch.device
+) -> list[list[float]]:
+    """For each window the sums over its predicted tokens of NLL and of entropy, in nats."""
+    inputs = np.zeros((len(windows), max(map(len, windows)) - 1), dtype=np.int64)
+    for row, tokens in enumerate(windows):
+        inputs[row, : len(tokens) - 1] = tokens[:-1]
+    input_ids_BxL = torch.from_numpy(inputs).to(device)
+    logits_BxLxV = model(input_ids=input_ids_BxL, **_mask(model, windows, device)).logits
+    sums = []
+    # Row by row: no padding to mask, and one row's probabilities in memory, not the batch's.
+    for tokens, logits_LxV in zip(windows, logits_BxLxV, strict=True):
+        labels_L = torch.from_numpy(tokens[1:]).to(device)
+        log_p_LxV = logits_LxV[: len(labels_L)].float().log_softmax(dim=-1)
+        nll_L = -log_p_LxV.gather(1, labels_L[:, None])[:, 0]
+        # entr, not p log p: a probability that underflows to zero adds zero, not nan.
+        entropy_L = torch.special.entr(log_p_LxV.exp()).sum(dim=-1)
+        sums.append(torch.stack([nll_L, entropy_L]).cpu().double().sum(dim=1))
+    return torch.stack(sums).tolist()
+
+
+def _mask(
+    model: nn.Module, windows: Sequence[np.ndarray], device: torch.device
+) -> dict[str, torch.Tensor]:
+    """The padding's mask, for the one kind of decoder that would see it: ``causal=False``."""
+    if getattr(getattr(model, "config", None), "causal", True):
+        return {}
+    lengths_B = torch.tensor([len(tokens) - 1 for tokens in windows], device=device)
+    places_L = torch.arange(int(lengths_B.max()), device=device)
+    return {"attention_mask": (places_L < lengths_B[:, None]).long()}
+
+
+@contextmanager
+def _measuring(model: nn.Module, device: torch.device) -> Iterator[None]:
+    """Dropout, gradients and autocast off; each module's mode is put back afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad(), torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        for module, training in modes:
+            module.training = training

@@ -1,0 +1,1 @@
+"""One function a door: (parameters, workspace) -> measurements. Here the parts are composed."""

@@ -1,0 +1,28 @@
+"""The stage `baseline`: generation 0, trained on human text."""
+
+from collections.abc import Iterator
+
+from collapse.measurement import Measurement
+from collapse.parameters.doors import Baseline
+from collapse.stages.arms import take
+from collapse.stages.generation import initial_model, open_ground, train_generation
+from collapse.stages.workspace import Workspace
+
+
+def baseline(parameters: Baseline, workspace: Workspace) -> Iterator[Measurement]:
+    """Train generation 0 from its initialisation on human text.
+
+    Yields:
+        The measurements of training, at optimizer steps.
+
+    Raises:
+        BadModel: no such preset or model.
+        BadCorpus: the corpus holds too little text.
+    """
+    ground = open_ground(workspace)
+    model = initial_model(parameters, ground.tokenizer, generation=0)
+    documents = ground.human.fresh(parameters.seed, 0, exclude=set())
+    budget = ground.budget(parameters.baseline_documents)
+    human = take("human_fresh", documents, budget, ground.encode)
+    steps = parameters.baseline_steps
+    yield from train_generation(parameters, workspace, ground, model, [human], steps)

@@ -1,0 +1,121 @@
+"""What fixes the result of a step: its parameters, its inputs, and the sources it runs."""
+
+import ast
+import functools
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from collapse.parameters.fields import about, parameter_fields
+from collapse.stages.plan import Chain, Plan
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+def fingerprints(plan: Plan, corpora: Mapping[str, str]) -> dict[str, str]:
+    """The fingerprint of every step of a plan.
+
+    Args:
+        plan: ordered steps.
+        corpora: corpus as named in the parameters, to the digest of its text.
+
+    Returns:
+        Step key to 16 hexadecimal digits. Two steps with one fingerprint compute the same bits on
+        one machine.
+    """
+    known: dict[str, str] = {}
+    for step in plan.steps:
+        inputs = [known[need] for need in step.needs] or [corpora[step.parameters.corpus]]
+        parts = [step.stage, _identity(step.parameters), inputs, sources_hash(step.stage)]
+        known[step.key] = digest(parts)
+    return known
+
+
+def _identity(parameters: Any) -> dict[str, object]:
+    """The parameters that change what a step computes."""
+    fields = parameter_fields(type(parameters))
+    return {name: getattr(parameters, name) for name, one in fields.items() if about(one).identity}
+
+
+def digest(content: object) -> str:
+    """16 hexadecimal digits of anything that JSON can write."""
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def chain_fingerprint(chain: Chain, corpora: Mapping[str, str]) -> str:
+    """What tells a chain from another of its name: its settings and sources, not its length."""
+    recipe = _identity(chain.recipe)
+    return digest([recipe, corpora[chain.recipe.corpus], sources_hash("recurse_step")])
+
+
+@functools.cache
+def sources_hash(stage: str) -> str:
+    """A digest of a stage's module and of every module of ours that it imports, near or far.
+
+    Comments, formatting and docstrings do not count, and neither does `collapse.parameters`:
+    what it says of a stage is in the stage's parameters already.
+    """
+    files = _closure(f"collapse.stages.{stage}")
+    return digest({str(path.relative_to(_ROOT)): _code_hash(path) for path in files})
+
+
+def _code_hash(path: Path) -> str:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and _is_docstring(body[0]):
+            del body[0]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+def _is_docstring(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+def _closure(module: str) -> list[Path]:
+    """The files reached from a module through imports of this package, sorted."""
+    reached: dict[Path, None] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        path = _path(name)
+        if path and path not in reached and not name.startswith("collapse.parameters"):
+            reached[path] = None
+            package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+            waiting += imported_modules(path.read_text(encoding="utf-8"), package)
+    return sorted(reached)
+
+
+def _path(module: str) -> Path | None:
+    base = _ROOT.joinpath(*module.split("."))
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+def imported_modules(source: str, package: str) -> list[str]:
+    """Names of our own modules that a source imports anywhere, functions included.
+
+    Args:
+        source: text of a module.
+        package: the package that its relative imports start from.
+    """
+    names: list[str] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - max(node.level - 1, 0)]
+            start = [*above] if node.level else []
+            base = ".".join([*start, *([node.module] if node.module else [])])
+            # `from package import module` may name a module or a thing in the package.
+            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    return [name for name in names if name.split(".")[0] == "collapse"]

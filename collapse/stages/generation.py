@@ -1,0 +1,185 @@
+"""Training one generation, the same for the first and for all that follow."""
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+import torch
+
+from collapse.errors import BadModel
+from collapse.language.checkpoint import load_checkpoint, save_checkpoint
+from collapse.language.corpora.human_text import HumanText
+from collapse.language.packing import pack
+from collapse.language.pretrained import load_model
+from collapse.language.presets import (
+    body_parameter_count,
+    load_preset,
+    parameter_count,
+    preset_names,
+    read_overrides,
+)
+from collapse.language.tokenizer import encode_documents, load_tokenizer
+from collapse.language.training import TrainingRecipe, train
+from collapse.measurement import Measurement
+from collapse.numerics.streams import stream_seed
+from collapse.parameters.doors import Baseline, RecurseStep
+from collapse.stages.arms import Portion, ledger
+from collapse.stages.texts import note_of, write_texts
+from collapse.stages.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What the study prepared, opened."""
+
+    human: HumanText
+    tokenizer: Any
+    tokens_per_document: float
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of texts, without special tokens."""
+        return encode_documents(self.tokenizer, texts)
+
+    def budget(self, documents: int) -> int:
+        """Tokens that so many human documents hold on average: equal for all arms."""
+        return round(documents * self.tokens_per_document)
+
+
+def open_ground(workspace: Workspace) -> Ground:
+    """Open what the stage `prepare` left."""
+    prepared = workspace.inputs.prepared
+    if prepared is None:
+        raise AssertionError("this stage needs what prepare leaves")
+    measured = json.loads((prepared / "budget.json").read_text())
+    return Ground(
+        human=HumanText.open(prepared / "corpus"),
+        tokenizer=load_tokenizer(str(prepared / "tokenizer")),
+        tokens_per_document=measured["corpus/tokens_per_document"],
+    )
+
+
+def initial_model(parameters: Baseline | RecurseStep, tokenizer: Any, generation: int) -> Any:
+    """The weights that a generation starts from when it does not start from its parent.
+
+    Raises:
+        BadModel: no such preset or model, or the tokenizer does not fit it.
+    """
+    if parameters.preset not in preset_names():
+        model = load_model(parameters.preset)
+        if len(tokenizer) > model.config.vocab_size:
+            raise BadModel(
+                f"the tokenizer has {len(tokenizer)} entries, {parameters.preset} only "
+                f"{model.config.vocab_size}: give the model's own by tokenizer=PATH"
+            )
+        return model
+    overrides = read_overrides(parameters.preset_overrides)
+    return load_preset(
+        parameters.preset,
+        seed=stream_seed(parameters.seed, "initialisation", generation),
+        **({"vocab_size": len(tokenizer)} | overrides),
+    )
+
+
+def parent_model(workspace: Workspace) -> Any:
+    """The model of the generation before."""
+    checkpoint = workspace.inputs.checkpoint
+    if checkpoint is None:
+        raise AssertionError("this stage needs its parent's checkpoint")
+    return load_checkpoint(checkpoint.model, checkpoint.tokenizer)[0]
+
+
+def train_generation(
+    parameters: Baseline | RecurseStep,
+    workspace: Workspace,
+    ground: Ground,
+    model: Any,
+    portions: Sequence[Portion],
+    steps: int,
+) -> Iterator[Measurement]:
+    """Train on the portions, and leave the checkpoint, the texts, the ledger and a summary.
+
+    Yields:
+        The measurements of training, at optimizer steps.
+    """
+    torch.set_num_threads(parameters.threads)
+    recipe = _recipe(parameters, steps)
+    stream = _pack(ground, portions)
+    accounts = ledger(portions, recipe.steps * recipe.tokens_per_step)
+    _write_texts(workspace, portions, accounts)
+
+    last: dict[str, float] = {}
+    with workspace.progress(f"training generation {parameters.generation}", steps) as advance:
+        for measurement in train(
+            model,
+            stream,
+            recipe,
+            seed=stream_seed(parameters.seed, "training", parameters.generation),
+            state_folder=workspace.state / "training",
+            validation=_validation(ground),
+            progress=advance,
+        ):
+            last |= measurement.values
+            yield measurement
+    summary = {
+        "generation": parameters.generation,
+        "parameters": parameter_count(model),
+        "body_parameters": body_parameter_count(model),
+        "recipe": asdict(recipe),
+        "ledger": accounts,
+        "last": last,
+    }
+    _write_json(workspace, "training_summary.json", summary)
+    save_checkpoint(model, ground.tokenizer, workspace.folder / "checkpoint")
+    yield Measurement(
+        steps,
+        {
+            "train/parameters": summary["parameters"],
+            "train/body_parameters": summary["body_parameters"],
+            "text/tokens_offered": accounts["tokens_offered"],
+            "text/distinct_documents": accounts["distinct_documents"],
+            "text/epochs": accounts["epochs"],
+        },
+    )
+
+
+def _recipe(parameters: Baseline | RecurseStep, steps: int) -> TrainingRecipe:
+    names = {one.name for one in fields(TrainingRecipe)} - {"steps"}
+    return TrainingRecipe(steps=steps, **{name: getattr(parameters, name) for name in names})
+
+
+def _pack(ground: Ground, portions: Sequence[Portion]) -> np.ndarray:
+    eos = ground.tokenizer.eos_token_id
+    parts = [
+        pack(portion.token_ids, eos_token_id=eos, token_budget=portion.tokens)
+        for portion in portions
+    ]
+    return np.concatenate(parts)
+
+
+def _validation(ground: Ground) -> np.ndarray:
+    """A small part of the validation text: enough to see training go, cheap to look at."""
+    texts = ground.human.heldout("validation")[:200]
+    return pack(ground.encode(texts), eos_token_id=ground.tokenizer.eos_token_id)
+
+
+def _write_texts(
+    workspace: Workspace, portions: Sequence[Portion], accounts: dict[str, object]
+) -> None:
+    """Human text and the text that is new in this generation are kept; the rest is older."""
+    for portion in portions:
+        workspace.datasets.append(note_of(portion.texts, portion.source, "training", ""))
+        if portion.source == "human_fresh":
+            write_texts(portion.texts, workspace.folder / "human_text")
+    _write_json(workspace, "ledger.json", accounts)
+
+
+def _write_json(workspace: Workspace, name: str, content: object) -> None:
+    (workspace.folder / name).write_text(json.dumps(content, indent=2))
+
+
+def clear(workspace: Workspace) -> None:
+    """Forget the state of a training that has ended."""
+    shutil.rmtree(workspace.state, ignore_errors=True)

@@ -1,0 +1,199 @@
+"""What depends on what: arms x seeds x generations, as ordered steps. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from collapse.language.presets import preset_names
+from collapse.parameters.doors import Baseline, Experiment, Prepare, Quality, RecurseStep
+from collapse.parameters.study import StudyFile
+
+PROBE_DOORS: dict[str, type] = {"quality": Quality}
+
+
+@dataclass(frozen=True)
+class Chain:
+    """One arm and one seed: the unit of analysis.
+
+    Attributes:
+        name: ``<study>.<arm>.seed<k>``, also the registered model.
+        arm: name of the arm.
+        seed: seed of the chain.
+        recipe: parameters of its generation 1: they tell it from another chain of its name.
+    """
+
+    name: str
+    arm: str
+    seed: int
+    recipe: RecurseStep
+
+
+@dataclass(frozen=True)
+class Step:
+    """One run of one stage.
+
+    Attributes:
+        key: unique in its plan, such as ``recurse_step/replace/seed0/gen3``.
+        stage: name of the stage and its door.
+        parameters: the door's dataclass.
+        chains: chains that need it; its run is a child of the first one. `prepare` has none.
+        generation: the generation it makes or looks at; None for `prepare`.
+        needs: keys of the steps that must have finished.
+    """
+
+    key: str
+    stage: str
+    parameters: Any
+    chains: tuple[Chain, ...]
+    generation: int | None
+    needs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Ordered steps: whatever a step needs stands before it."""
+
+    experiment: str
+    steps: tuple[Step, ...]
+
+    @property
+    def chains(self) -> tuple[Chain, ...]:
+        """The chains, each once, in order."""
+        return tuple(dict.fromkeys(chain for step in self.steps for chain in step.chains))
+
+    def step(self, key: str) -> Step:
+        """The step with this key."""
+        return next(step for step in self.steps if step.key == key)
+
+
+def plan_prepare(study: StudyFile, given: Mapping[str, Any]) -> Plan:
+    """The plan of the door `prepare`: one step."""
+    parameters = study.door(Prepare, given)
+    return Plan(experiment_name(study, given), (_prepare(parameters, "prepare"),))
+
+
+def plan_chain(
+    study: StudyFile,
+    given: Mapping[str, Any],
+    *,
+    arm: str,
+    seed: int,
+    generation: int,
+    probes: Iterable[str] = (),
+    probe_from: int = 0,
+) -> Plan:
+    """One chain up to a generation, each generation from `probe_from` on with its probes.
+
+    Args:
+        study: the study file.
+        given: parameters of the call, which go before the study's settings.
+        arm: an arm of the study, or a kind of arm.
+        seed: seed of the chain.
+        generation: the last generation.
+        probes: stages to run on the generations.
+        probe_from: first generation that is probed.
+
+    Raises:
+        BadParameter: an unknown arm, or a setting out of range.
+    """
+    experiment = experiment_name(study, given)
+    place = dict(given) | {"arm": arm, "seed": seed, "generation": 1}
+    recipe = study.door(RecurseStep, place, arm)
+    chain = Chain(f"{experiment}.{arm}.seed{seed}", arm, seed, recipe)
+    text = study.door(Prepare, given | _own_tokenizer(recipe), arm)
+    steps = [_prepare(text, f"prepare/{arm}/seed{seed}")]
+    lineage: list[str] = []
+    for g in range(generation + 1):
+        place["generation"] = g
+        door = RecurseStep if g else Baseline
+        stage = "recurse_step" if g else "baseline"
+        where = f"{arm}/seed{seed}/gen{g}"
+        trained = Step(
+            key=f"{stage}/{where}",
+            stage=stage,
+            parameters=study.door(door, place, arm),
+            chains=(chain,),
+            generation=g,
+            needs=(steps[0].key, *lineage),
+        )
+        lineage.append(trained.key)
+        steps.append(trained)
+        for probe in probes if g >= probe_from else ():
+            steps.append(
+                Step(
+                    key=f"{probe}/{where}",
+                    stage=probe,
+                    parameters=study.door(PROBE_DOORS[probe], place, arm),
+                    chains=(chain,),
+                    generation=g,
+                    needs=(steps[0].key, *lineage),
+                )
+            )
+    return Plan(experiment, tuple(steps))
+
+
+def plan_study(study: StudyFile, given: Mapping[str, Any]) -> Plan:
+    """All chains of a study: seeds are blocks, so all arms of a seed stand together."""
+    whole = study.door(Experiment, given)
+    arms = study.arms if whole.arms == "study" else whole.arms.split(",")
+    steps: dict[str, Step] = {}
+    for seed in range(whole.seeds):
+        for arm in arms:
+            chain = plan_chain(
+                study,
+                given,
+                arm=arm,
+                seed=seed,
+                generation=whole.generations,
+                probes=study.probes,
+            )
+            steps |= {step.key: step for step in chain.steps}
+    return Plan(experiment_name(study, given), tuple(steps.values()))
+
+
+def merge_equal(plan: Plan, fingerprints: Mapping[str, str]) -> Plan:
+    """The plan in which steps of one fingerprint are one step of all their chains.
+
+    Within a seed the arms share generation 0: its steps have one fingerprint, since nothing in
+    which the arms differ enters it.
+    """
+    first: dict[str, str] = {}
+    for step in plan.steps:
+        first.setdefault(fingerprints[step.key], step.key)
+    kept = {key: first[fingerprints[key]] for key in fingerprints}
+    chains: dict[str, list[Chain]] = {}
+    for step in plan.steps:
+        chains.setdefault(kept[step.key], []).extend(step.chains)
+    merged = tuple(
+        replace(
+            step,
+            chains=tuple(dict.fromkeys(chains[step.key])),
+            needs=tuple(dict.fromkeys(kept[need] for need in step.needs)),
+        )
+        for step in plan.steps
+        if kept[step.key] == step.key
+    )
+    return Plan(plan.experiment, merged)
+
+
+def experiment_name(study: StudyFile, given: Mapping[str, Any]) -> str:
+    """The MLflow experiment: the study's name, unless the call gives another."""
+    name = str(given.get("name", "study"))
+    return study.name if name == "study" else name
+
+
+def _prepare(parameters: Prepare, key: str) -> Step:
+    return Step(key, "prepare", parameters, (), None, ())
+
+
+def _own_tokenizer(recipe: RecurseStep) -> dict[str, str]:
+    """A pretrained model speaks through its own tokenizer, unless another is named."""
+    trained_here = recipe.tokenizer in {"bpe", "characters"}
+    if trained_here and recipe.preset not in preset_names():
+        return {"tokenizer": recipe.preset}
+    return {}
+
+
+def parameters_of(step: Step) -> dict[str, Any]:
+    """A step's parameters by name."""
+    return asdict(step.parameters)

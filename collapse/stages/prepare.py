@@ -1,0 +1,66 @@
+"""The stage `prepare`: corpus and tokenizer, made once for a study."""
+
+import json
+from collections.abc import Iterator
+
+from collapse.language.corpora.human_text import HumanText, prepare_corpus
+from collapse.language.corpora.splits import SPLITS
+from collapse.language.tokenizer import encode_documents, load_tokenizer, train_tokenizer
+from collapse.measurement import Measurement
+from collapse.numerics.streams import stream_seed
+from collapse.parameters.doors import Prepare
+from collapse.stages.texts import note_of
+from collapse.stages.workspace import Workspace
+
+TOKENIZER_DOCUMENTS = 20_000
+"""Training documents that a tokenizer is made from, at most."""
+
+
+def prepare(parameters: Prepare, workspace: Workspace) -> Iterator[Measurement]:
+    """Split the corpus by hash, train or load the tokenizer, write both to the folder.
+
+    Raises:
+        BadCorpus: the corpus is missing, empty, or too small to be split.
+        BadParameter: the tokenizer cannot have the size that was asked for.
+    """
+    corpus = workspace.folder / "corpus"
+    with workspace.progress("documents", parameters.corpus_documents) as advance:
+        card = prepare_corpus(
+            parameters.corpus,
+            corpus,
+            heldout_documents=parameters.heldout_documents,
+            max_documents=parameters.corpus_documents or None,
+            seed=parameters.study_seed,
+            progress=advance,
+        )
+    human = HumanText.open(corpus)
+    tokenizer = _tokenizer(parameters, human)
+    tokenizer.save_pretrained(workspace.folder / "tokenizer")
+
+    validation = human.heldout("validation")
+    tokens = sum(len(ids) + 1 for ids in encode_documents(tokenizer, validation))
+    values: dict[str, float] = {
+        "corpus/vocabulary_size": len(tokenizer),
+        "corpus/tokens_per_document": tokens / len(validation),
+        "corpus/bytes_per_token": sum(len(text.encode()) for text in validation) / tokens,
+    }
+    if card.entropy_nats is not None:
+        values["corpus/entropy_nats_per_document"] = card.entropy_nats
+    for split in SPLITS:
+        if split != "train" or not card.is_generative:
+            texts = human.heldout(split) if split != "train" else human.training_documents()
+            values[f"corpus/{split}_documents"] = len(texts)
+            workspace.datasets.append(note_of(texts, f"{card.name}.{split}", split, "corpus"))
+    (workspace.folder / "budget.json").write_text(json.dumps(values, indent=2))
+    yield Measurement(0, values)
+
+
+def _tokenizer(parameters: Prepare, human: HumanText):  # noqa: ANN202 - transformers' own type
+    if parameters.tokenizer not in {"bpe", "characters"}:
+        return load_tokenizer(parameters.tokenizer)
+    documents = human.fresh(stream_seed(parameters.study_seed, "tokenizer"), 0, exclude=set())
+    return train_tokenizer(
+        [text for text, _ in zip(documents, range(TOKENIZER_DOCUMENTS), strict=False)],
+        kind=parameters.tokenizer,
+        vocabulary_size=parameters.vocabulary_size,
+    )

@@ -1,0 +1,122 @@
+"""The stage `quality`: what a generation knows of human text, and what its own text is like."""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+
+from collapse.language.checkpoint import load_checkpoint
+from collapse.language.corpora import stories
+from collapse.measurement import Measurement
+from collapse.numerics.diversity import (
+    distinct_n,
+    repeated_ngram_share,
+    vocabulary_diversity,
+    words,
+)
+from collapse.numerics.streams import stream_seed
+from collapse.parameters.doors import Quality
+from collapse.probes.likelihood import Likelihood, bits_per_byte, token_nll
+from collapse.stages.generation import Ground, open_ground
+from collapse.stages.synthesis import draw
+from collapse.stages.texts import note_of, read_texts
+from collapse.stages.workspace import Workspace
+
+OWN_DOCUMENTS = 500
+"""Documents of the generation's own training text that are looked at."""
+
+
+def quality(parameters: Quality, workspace: Workspace) -> Iterator[Measurement]:
+    """Likelihood of held-out human text and of the own training text, and measures of samples.
+
+    On a corpus whose true distribution is known, the distance from it is measured too.
+
+    Yields:
+        One measurement at step = generation.
+    """
+    torch.set_num_threads(parameters.threads)
+    ground = open_ground(workspace)
+    checkpoint = workspace.inputs.checkpoint
+    if checkpoint is None:
+        raise AssertionError("this stage needs a checkpoint")
+    model, _ = load_checkpoint(checkpoint.model, checkpoint.tokenizer)
+    test = ground.human.heldout("test")
+    human = _likelihood(model, ground, test)
+    values = {
+        "human/nll_nats": human.nll_nats,
+        "human/nll_nats_se": human.nll_nats_se,
+        "human/perplexity": human.perplexity,
+        "human/bits_per_byte": bits_per_byte(human, sum(len(text.encode()) for text in test)),
+        "human/entropy_nats": human.entropy_nats,
+    }
+    own = _own_text(workspace)
+    if own:
+        values["own/nll_nats"] = _likelihood(model, ground, own).nll_nats
+
+    with workspace.progress("sampling for quality", parameters.samples) as advance:
+        seed = stream_seed(parameters.seed, "quality", parameters.generation)
+        samples = draw(model, ground.tokenizer, parameters.samples, parameters, seed)
+        advance(len(samples))
+    values |= _diversity(samples)
+    if ground.human.card.is_generative:
+        values |= _truth(test, human, samples)
+    _write_samples(workspace, samples, judged=ground.human.card.is_generative)
+    workspace.datasets.append(note_of(test, "test", "evaluation", ""))
+    yield Measurement(parameters.generation, values)
+
+
+def _likelihood(model: object, ground: Ground, texts: Sequence[str]) -> Likelihood:
+    """One whole document with its end token is one sequence, given its start token."""
+    bos, eos = ground.tokenizer.bos_token_id, ground.tokenizer.eos_token_id
+    sequences = [[bos, *ids, eos] for ids in ground.encode(texts)]
+    return token_nll(model, sequences, batch_size=32)
+
+
+def _own_text(workspace: Workspace) -> list[str]:
+    """The text this generation was the first to read: synthetic where there is any."""
+    folder = workspace.inputs.lineage[-1]
+    for name in ("synthetic_text", "human_text"):
+        if texts := read_texts(folder / name):
+            return texts[:OWN_DOCUMENTS]
+    return []
+
+
+def _diversity(samples: Sequence[str]) -> dict[str, float]:
+    documents = [words(text) for text in samples]
+    measured = {f"quality/distinct_{n}": distinct_n(documents, n) for n in (1, 2, 3, 4)}
+    measured["quality/vocabulary_diversity"] = vocabulary_diversity(documents)
+    measured["quality/repetition_4gram"] = repeated_ngram_share(documents)
+    measured["quality/words_per_text"] = float(np.mean([len(tokens) for tokens in documents]))
+    return {name: value for name, value in measured.items() if value is not None}
+
+
+def _truth(test: Sequence[str], human: Likelihood, samples: Sequence[str]) -> dict[str, float]:
+    """Distance from the known distribution of `stories` (DESIGN 4)."""
+    derivations = [stories.recognise(text) for text in test]
+    log_p = np.array([one.log_probability_nats for one in derivations if one is not None])
+    if len(log_p) != len(test):
+        raise AssertionError("a held-out text of the corpus stories is no story")
+    kl_nats = human.sequence_nll_nats + log_p
+    tokens = float(np.mean(human.sequence_tokens))
+    spoken = [one for text in samples if (one := stories.recognise(text)) is not None]
+    valid = len(spoken) / len(samples)
+    return {
+        "truth/kl_nats_per_story": float(kl_nats.mean()),
+        "truth/kl_nats_per_story_se": float(kl_nats.std(ddof=1) / math.sqrt(len(kl_nats))),
+        "truth/kl_nats_per_token": float(kl_nats.mean()) / tokens,
+        "truth/valid_fraction": valid,
+        "truth/valid_fraction_se": math.sqrt(valid * (1 - valid) / len(samples)),
+        "truth/tail_coverage": stories.tail_coverage(spoken, len(samples)),
+    }
+
+
+def _write_samples(workspace: Workspace, samples: Sequence[str], *, judged: bool) -> None:
+    """All samples, one JSON object a line; where the truth is known, whether each is a story."""
+    with (workspace.folder / "samples.jsonl").open("w", encoding="utf-8") as file:
+        for text in samples:
+            row: dict[str, object] = {"text": text}
+            if judged:
+                row["valid"] = stories.recognise(text) is not None
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")

@@ -1,0 +1,82 @@
+"""The tracking store: where it is, and that it can be written."""
+
+import logging
+import os
+import tempfile
+import warnings
+from pathlib import Path
+
+from collapse.errors import StoreError
+
+DEFAULT_URI = "sqlite:///mlflow.db"
+ARTIFACTS = "mlruns"
+LEAST_FREE_BYTES = 200 * 2**20
+"""A study writes some tens of megabytes; a disk fuller than this will not take one."""
+
+_NOISY = ("mlflow", "alembic", "mlflow.transformers", "mlflow.store.db.utils", "sqlalchemy")
+
+
+def tracking_uri() -> str:
+    """Where runs are kept: MLFLOW_TRACKING_URI, or a sqlite file in the working directory."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+
+
+def connect() -> None:
+    """Open the store, making and migrating it where it is new; then child processes can use it.
+
+    Several processes that open a new sqlite database race for its tables: call this once, before
+    any worker starts.
+
+    Raises:
+        StoreError: the store or the disk cannot be written, or does not answer.
+    """
+    uri = tracking_uri()
+    _require_writable(uri)
+    os.environ["MLFLOW_TRACKING_URI"] = uri
+    os.environ.setdefault("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "5")
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    silence()
+    import mlflow
+
+    mlflow.set_tracking_uri(uri)
+    try:
+        mlflow.MlflowClient().search_experiments(max_results=1)
+    except Exception as error:  # whatever a database driver or a server may raise
+        raise StoreError(f"the tracking store {uri} does not answer: {first_line(error)}") from error
+
+
+def silence() -> None:
+    """Keep MLflow's and its database's chatter out of the terminal; errors still show."""
+    warnings.filterwarnings("ignore", module="mlflow")
+    warnings.filterwarnings("ignore", category=UserWarning)
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def first_line(error: BaseException) -> str:
+    """An error as one line."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__
+
+
+def _require_writable(uri: str) -> None:
+    """Raise StoreError unless the folder of a sqlite store can be written and has room."""
+    if not uri.startswith("sqlite:///"):
+        return
+    path = Path(uri.removeprefix("sqlite:///")).absolute()
+    folder = path.parent
+    if not folder.is_dir():
+        raise StoreError(f"the tracking store {uri} lies in a folder that is not there: {folder}")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise StoreError(f"the tracking store {path} cannot be written: check its permissions")
+    try:
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"room?")
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be written: {error.strerror}") from error
+    free = os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize
+    if free < LEAST_FREE_BYTES:
+        raise StoreError(
+            f"the disk of {folder} is full: {free // 2**20} MiB are free, "
+            f"{LEAST_FREE_BYTES // 2**20} MiB are needed"
+        )

@@ -1,0 +1,283 @@
+import hashlib
+import json
+import random
+import sys
+from itertools import islice
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+
+import collapse.language.corpora
+from collapse.errors import BadCorpus, BadParameter, StoreError
+from collapse.language.corpora.human_text import HumanText, prepare_corpus
+from collapse.language.corpora.splits import HELDOUT_SPLITS, split_of, text_hash
+
+TINYSTORIES = Path(__file__).parents[4] / "shared" / "data" / "tinystories"
+
+
+@pytest.fixture
+def grammar(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """A stand-in for the grammar of stories, with 3,000 texts, some of them common."""
+
+    def sample(count: int, rng: np.random.Generator) -> list[str]:
+        return [f"story {int(3000 * rng.random() ** 2)}" for _ in range(count)]
+
+    module = ModuleType("collapse.language.corpora.stories")
+    module.sample = sample  # type: ignore[attr-defined]
+    module.fingerprint = lambda: "grammar-1"  # type: ignore[attr-defined]
+    module.entropy_nats = lambda: 7.5  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(collapse.language.corpora, "stories", module, raising=False)
+    return module
+
+
+def write_corpus(path: Path, texts: list[str]) -> str:
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    return str(path)
+
+
+TEXTS = [f"Document number {number}, é." for number in range(1500)]
+
+
+@pytest.fixture
+def finite(tmp_path: Path) -> HumanText:
+    name = write_corpus(tmp_path / "corpus.jsonl", TEXTS + TEXTS[:100])
+    prepare_corpus(name, tmp_path / "prepared", heldout_documents=30, seed=0)
+    return HumanText.open(tmp_path / "prepared")
+
+
+def read_train(text: HumanText) -> list[str]:
+    return pyarrow.parquet.read_table(text.folder / "train.parquet")["text"].to_pylist()
+
+
+def file_hashes(folder: Path) -> dict[str, str]:
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()
+    }
+
+
+def test_finite_corpus_is_split_by_hash(finite: HumanText) -> None:
+    train = read_train(finite)
+    assert train == [text for text in TEXTS if split_of(text) == "train"]
+    for split in HELDOUT_SPLITS:
+        texts = finite.heldout(split)
+        assert len(texts) == len(set(texts)) == 30
+        assert {split_of(text) for text in texts} == {split}
+
+
+def test_card_counts_what_is_in_the_files(finite: HumanText) -> None:
+    card = finite.card
+    assert card.documents == {"train": len(read_train(finite)), **dict.fromkeys(HELDOUT_SPLITS, 30)}
+    assert card.size_bytes["train"] == len("".join(read_train(finite)).encode())
+    assert card.repeated_documents == 100
+    assert card.entropy_nats_per_document is None
+    assert not card.is_generative
+    total = sum(card.documents.values())
+    assert card.mean_bytes_per_document == sum(card.size_bytes.values()) / total
+    assert (finite.folder / "corpus.json").read_text().endswith("}\n")
+
+
+def test_preparing_is_reproducible_to_the_byte(finite: HumanText, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    prepare_corpus(finite.card.name, again, heldout_documents=30, seed=0)
+    assert file_hashes(again) == file_hashes(finite.folder)
+
+
+def test_heldout_texts_depend_on_the_seed_and_not_on_the_order(
+    finite: HumanText, tmp_path: Path
+) -> None:
+    shuffled = list(TEXTS)
+    random.Random(1).shuffle(shuffled)
+    name = write_corpus(tmp_path / "shuffled.jsonl", shuffled)
+    prepare_corpus(name, tmp_path / "same", heldout_documents=30, seed=0)
+    prepare_corpus(name, tmp_path / "other", heldout_documents=30, seed=1)
+    same, other = HumanText.open(tmp_path / "same"), HumanText.open(tmp_path / "other")
+    for split in HELDOUT_SPLITS:
+        assert same.heldout(split) == finite.heldout(split)
+        assert set(other.heldout(split)) != set(finite.heldout(split))
+    assert set(read_train(same)) == set(read_train(finite)) == set(read_train(other))
+
+
+def test_heldout_sample_is_uniform(tmp_path: Path) -> None:
+    """Over seeds, early and late documents are kept equally often."""
+    name = write_corpus(tmp_path / "corpus.jsonl", TEXTS)
+    early: list[float] = []
+    for seed in range(20):
+        prepare_corpus(name, tmp_path / "p", heldout_documents=10, seed=seed)
+        kept = [t for split in HELDOUT_SPLITS for t in HumanText.open(tmp_path / "p").heldout(split)]
+        early.append(np.mean([TEXTS.index(text) < 750 for text in kept]).item())
+    # 1,000 draws at p = 0.5: a standard deviation of 0.016.
+    assert abs(np.mean(early) - 0.5) < 0.064
+
+
+def test_generations_of_a_finite_corpus_are_disjoint(finite: HumanText) -> None:
+    train = read_train(finite)
+    used: set[int] = set()
+    taken: list[str] = []
+    for generation in range(4):
+        texts = list(islice(finite.fresh(7, generation, exclude=used), 200))
+        taken += texts
+        used |= {text_hash(text) for text in texts}
+    assert len(set(taken)) == 800
+    assert set(taken) <= set(train)
+    # Together they are one random order of the corpus: the same as taken at once.
+    assert taken == list(islice(finite.fresh(7, 0), 800))
+    assert taken != list(islice(finite.fresh(8, 0), 800))
+    assert taken != train[:800]
+
+
+def test_used_up_corpus_says_what_to_lower(finite: HumanText) -> None:
+    total = finite.card.documents["train"]
+    used = {text_hash(text) for text in islice(finite.fresh(7, 0), 1000)}
+    texts = finite.fresh(7, 1, exclude=used)
+    assert len(list(islice(texts, total - 1000))) == total - 1000
+    with pytest.raises(BadCorpus, match=rf"generation 1: of its {total} .*{total - 1000}.* lower"):
+        next(texts)
+
+
+def test_max_documents_limits_reading(tmp_path: Path) -> None:
+    name = write_corpus(tmp_path / "corpus.jsonl", TEXTS)
+    progress: list[int] = []
+    card = prepare_corpus(
+        name,
+        tmp_path / "p",
+        heldout_documents=500,
+        max_documents=1200,
+        seed=0,
+        progress=progress.append,
+    )
+    assert sum(card.documents.values()) == 1200
+    assert progress == [1000, 1200]
+
+
+def test_small_corpus_is_refused_with_counts(tmp_path: Path) -> None:
+    name = write_corpus(tmp_path / "corpus.jsonl", ["a", "b", "b", "c"])
+    with pytest.raises(BadCorpus, match=r"its 3 distinct documents .* about 125 are needed"):
+        prepare_corpus(name, tmp_path / "p", heldout_documents=5, seed=0)
+    with pytest.raises(BadCorpus, match="no prepared corpus"):
+        HumanText.open(tmp_path / "p")
+
+
+def test_failed_preparation_leaves_no_card_behind(finite: HumanText, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text('{"text": "a"}\n{')
+    with pytest.raises(BadCorpus, match="line 2"):
+        prepare_corpus(str(bad), finite.folder, heldout_documents=5, seed=0)
+    with pytest.raises(BadCorpus, match="no prepared corpus"):
+        HumanText.open(finite.folder)
+
+
+@pytest.mark.parametrize("bad", [{"heldout_documents": 0}, {"max_documents": -1}])
+def test_counts_must_be_positive(tmp_path: Path, bad: dict[str, int]) -> None:
+    with pytest.raises(BadParameter, match=next(iter(bad))):
+        prepare_corpus("stories", tmp_path, **{"heldout_documents": 5, "seed": 0, **bad})  # type: ignore[arg-type]
+
+
+def test_unwritable_folder_is_a_store_error(tmp_path: Path) -> None:
+    name = write_corpus(tmp_path / "corpus.jsonl", TEXTS)
+    with pytest.raises(StoreError, match=r"corpus\.jsonl/p"):
+        prepare_corpus(name, Path(name) / "p", heldout_documents=5, seed=0)
+
+
+def test_damaged_preparation_is_named(finite: HumanText) -> None:
+    (finite.folder / "test.parquet").write_bytes(b"PAR1")
+    with pytest.raises(BadCorpus, match=r"test\.parquet .*prepare the corpus again"):
+        finite.heldout("test")
+    with pytest.raises(BadParameter, match="'training'"):
+        finite.heldout("training")
+    (finite.folder / "corpus.json").write_text('{"name": 1}')
+    with pytest.raises(BadCorpus, match="damaged"):
+        HumanText.open(finite.folder)
+
+
+def prepare_stories(folder: Path, heldout_documents: int = 40, seed: int = 0) -> HumanText:
+    prepare_corpus("stories", folder, heldout_documents=heldout_documents, seed=seed)
+    return HumanText.open(folder)
+
+
+def test_stories_have_heldout_splits_and_no_training_file(
+    grammar: ModuleType, tmp_path: Path
+) -> None:
+    text = prepare_stories(tmp_path / "p")
+    assert not (tmp_path / "p" / "train.parquet").exists()
+    assert text.card.is_generative
+    assert text.card.entropy_nats_per_document == 7.5
+    assert text.card.fingerprint == "grammar-1"
+    assert text.card.documents == dict.fromkeys(HELDOUT_SPLITS, 40)
+    for split in HELDOUT_SPLITS:
+        assert {split_of(story) for story in text.heldout(split)} == {split}
+
+
+def test_heldout_stories_are_a_sample_with_its_repeats(grammar: ModuleType, tmp_path: Path) -> None:
+    """The common story must be as common as in the grammar, given its split."""
+    text = prepare_stories(tmp_path / "p", heldout_documents=400)
+    rng = np.random.default_rng(3)
+    for split in ("validation", "test"):
+        everything = [t for t in grammar.sample(100_000, rng) if split_of(t) == split]
+        common = max(set(everything), key=everything.count)
+        expected = everything.count(common) / len(everything)
+        seen = text.heldout(split).count(common) / 400
+        assert len(set(text.heldout(split))) < 400
+        assert abs(seen - expected) < 4 * (expected / 400) ** 0.5
+
+
+def test_generations_of_stories_are_new_disjoint_and_reproducible(
+    grammar: ModuleType, tmp_path: Path
+) -> None:
+    text = prepare_stories(tmp_path / "p")
+    used: set[int] = set()
+    generations = []
+    for generation in range(3):
+        stories = list(islice(text.fresh(0, generation, exclude=used), 300))
+        assert stories == list(islice(text.fresh(0, generation, exclude=used), 300))
+        assert len(set(stories)) == 300
+        assert {split_of(story) for story in stories} == {"train"}
+        used |= {text_hash(story) for story in stories}
+        generations.append(stories)
+    assert len({story for stories in generations for story in stories}) == 900
+    assert generations[0] != list(islice(text.fresh(1, 0), 300))
+    # Without exclusion a generation draws from its own stream, not the first one's.
+    assert generations[0] != list(islice(text.fresh(0, 1), 300))
+
+
+def test_exhausted_grammar_does_not_run_for_ever(grammar: ModuleType, tmp_path: Path) -> None:
+    grammar.sample = lambda count, rng: [str(rng.integers(300)) for _ in range(count)]  # type: ignore[attr-defined]
+    text = prepare_stories(tmp_path / "p", heldout_documents=3)
+    with pytest.raises(BadCorpus, match="used up in generation 2"):
+        list(text.fresh(0, 2))
+    grammar.sample = lambda count, rng: ["one"] * count  # type: ignore[attr-defined]
+    with pytest.raises(BadCorpus, match="too few different texts"):
+        prepare_stories(tmp_path / "q")
+
+
+def test_changed_grammar_is_noticed(grammar: ModuleType, tmp_path: Path) -> None:
+    prepare_stories(tmp_path / "p")
+    grammar.fingerprint = lambda: "grammar-2"  # type: ignore[attr-defined]
+    with pytest.raises(BadCorpus, match="another version of 'stories'"):
+        HumanText.open(tmp_path / "p")
+
+
+@pytest.mark.skipif(not TINYSTORIES.is_dir(), reason="shared/data is not beside the repository")
+@pytest.mark.parametrize("heldout_documents", [50, 1000])
+def test_tinystories(tmp_path: Path, heldout_documents: int) -> None:
+    card = prepare_corpus(
+        str(TINYSTORIES), tmp_path, heldout_documents=heldout_documents, seed=0
+    )
+    text = HumanText.open(tmp_path)
+    splits: dict[str, set[str]] = {split: set(text.heldout(split)) for split in HELDOUT_SPLITS}
+    splits["train"] = set(text_fresh_all(text))
+    assert {split: len(texts) for split, texts in splits.items()} == card.documents
+    everything = set().union(*splits.values())
+    assert len(everything) == sum(card.documents.values())
+    if heldout_documents == 1000:
+        assert len(everything) == 7705
+    assert 0.78 < card.documents["train"] / 7705 < 0.82
+
+
+def text_fresh_all(text: HumanText) -> list[str]:
+    return list(islice(text.fresh(0, 0), text.card.documents["train"]))
+
+
