@@ -126,6 +126,8 @@ def panels_figure(record: StudyRecord, metrics: tuple[str, ...], title: str) -> 
     for position, axes in enumerate(grid.flat):
         if position < len(metrics):
             _draw_panel(axes, record, metrics[position], is_alone=len(metrics) == 1)
+            if position + columns < len(metrics):
+                axes.set_xlabel("")
         else:
             axes.remove()
     _legend(figure, record, metrics)
@@ -238,7 +240,9 @@ def _band(table: pd.DataFrame, has_intervals: bool, info: Metric) -> tuple[pd.Se
 def _style(record: StudyRecord, arm: str) -> dict[str, Any]:
     """An arm looks the same in every figure of a study."""
     place = record.arms.index(arm)
-    return {"color": PALETTE[place % len(PALETTE)], "marker": MARKERS[place % len(MARKERS)]}
+    turn, colour = divmod(place, len(PALETTE))
+    # Past the last colour the same colours come again, with other markers.
+    return {"color": PALETTE[colour], "marker": MARKERS[(colour + turn) % len(MARKERS)]}
 
 
 def _dress(axes: Axes, record: StudyRecord, info: Metric, is_alone: bool) -> None:

@@ -124,20 +124,23 @@ def _effect_rows(record: StudyRecord) -> list[dict[str, object]]:
     return rows
 
 
-def _event_rows(record: StudyRecord) -> list[dict[str, object]]:
-    """First events, in words."""
-    rows: list[dict[str, object]] = []
+def _event_rows(record: StudyRecord) -> list[dict[str, str]]:
+    """First events in words, chains that fared alike in one row."""
+    alike: dict[tuple[str, str, str], list[str]] = {}
     for row in first_events(record).to_dict("records"):
         until, came = row["observed_until"], row["generation"]
         words = {
-            "seen": f"generation {came}",
+            "seen": f"at generation {came}",
             "unresolved": f"by generation {came}; when exactly is unresolved",
             "not seen": f"not until generation {until}, where observation ends",
             "not measured": "could not be compared",
         }[row["status"]]
-        label = metric_info(row["event"]).label
-        rows.append({"arm": row["arm"], "seed": row["seed"], "label": label, "words": words})
-    return rows
+        key = (metric_info(row["event"]).label, str(row["arm"]), words)
+        alike.setdefault(key, []).append(str(row["seed"]))
+    return [
+        {"label": label, "arm": arm, "seeds": ", ".join(seeds), "words": words}
+        for (label, arm, words), seeds in alike.items()
+    ]
 
 
 def _sample_rows(record: StudyRecord, seed: int) -> list[SampleRow]:

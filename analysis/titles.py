@@ -8,7 +8,7 @@ from analysis.study import StudyRecord, metric_values
 # Smaller changes than these are told as none.
 _LEVEL_RATIO = 0.05
 _LEVEL_DIFFERENCE = 0.005
-_LEVEL_SHARE = 0.01
+_LEVEL_SHARE = 0.02
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,8 @@ def _in_words(info: Metric, change: ArmChange) -> str:
         if abs(end - start) < _LEVEL_DIFFERENCE:
             return "stays level"
         return f"{'rises' if end > start else 'falls'} {abs(end - start):.2f} {info.unit}".rstrip()
-    if abs(end - start) < _LEVEL_SHARE:
+    level = _LEVEL_SHARE if info.is_share else _LEVEL_RATIO * abs(start)
+    if abs(end - start) <= level:
         return f"stays at {_end(info, end)}"
     return f"{'rises' if end > start else 'falls'} from {_end(info, start)} to {_end(info, end)}"
 

@@ -3,11 +3,10 @@
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from collapse.errors import BadParameter, CollapseError
+from collapse.errors import CollapseError
 from collapse.parameters.doors import DOORS
 from collapse.parameters.mlproject import help_text
 from collapse.parameters.parse import read_arguments

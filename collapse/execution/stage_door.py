@@ -3,6 +3,7 @@
 from typing import Any
 
 from collapse.execution.door import chosen, run_door
+from collapse.execution.prepared import prepare_plan
 from collapse.parameters.study import StudyFile
 from collapse.stages.plan import PROBE_DOORS, Plan, plan_chain, plan_prepare
 
@@ -15,13 +16,9 @@ def run_stage_door(name: str) -> int:
 def _run_stage(name: str, study: StudyFile, given: dict[str, Any]) -> str:
     parameters = chosen(name, study, given)
     plan = _plan(name, study, given, parameters)
-    from collapse.execution.study_run import prepare_plan
-
     prepared = prepare_plan(study, plan)
-    check_model(parameters)
     # From here on the heavy parts are loaded.
     from collapse.execution import study_run
-    from collapse.execution.report_lines import last_line
     from collapse.execution.task import say
     from collapse.tracking.store import connect
 
@@ -34,7 +31,8 @@ def _run_stage(name: str, study: StudyFile, given: dict[str, Any]) -> str:
     rerun = frozenset({target}) if parameters.rerun else frozenset()
     walk = study_run.run_plan(prepared, workers=1, rerun=rerun)
     outcome = walk.outcomes[target]
-    print(last_line(outcome, prepared.plan))
+    where = f"experiment {prepared.plan.experiment!r}, run {outcome.run_id}"
+    print(f"{target} {'was there already' if outcome.reused else 'is done'}: {where} (mlflow ui)")
     return outcome.run_id
 
 

@@ -2,58 +2,13 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
 from collapse.errors import MissingAncestor
 from collapse.execution.local import Walk, walk_alone, walk_together
+from collapse.execution.prepared import Prepared
 from collapse.execution.task import Outcome, Task
-from collapse.language.corpora.source import corpus_fingerprint
-from collapse.parameters.study import StudyFile
-from collapse.stages.fingerprint import chain_fingerprint, fingerprints
-from collapse.stages.plan import Chain, Plan, Step, merge_equal
+from collapse.stages.plan import Chain, Step
 from collapse.tracking import runs
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A plan with the fingerprints of its steps and its corpora.
-
-    Attributes:
-        study: the study file.
-        plan: steps, each fingerprint once.
-        fingerprints: by step key.
-        corpora: corpus as named in the parameters, to the digest of its text.
-    """
-
-    study: StudyFile
-    plan: Plan
-    fingerprints: Mapping[str, str]
-    corpora: Mapping[str, str]
-
-    def chain_tags(self, chain: Chain) -> dict[str, Any]:
-        """Tags of a chain's run; it has neither stage nor generation."""
-        return {
-            "study": self.study.name,
-            "arm": chain.arm,
-            "seed": chain.seed,
-            "chain": chain.name,
-            "fingerprint": chain_fingerprint(chain, self.corpora),
-            "claims_hash": self.study.claims_hash,
-            "control": self.study.control,
-        }
-
-
-def prepare_plan(study: StudyFile, plan: Plan) -> Prepared:
-    """Fingerprint a plan; the corpora are looked at here, before anything is loaded.
-
-    Raises:
-        BadCorpus: a corpus is missing, empty or out of reach.
-    """
-    names = {step.parameters.corpus for step in plan.steps}
-    corpora = {name: corpus_fingerprint(name) for name in sorted(names)}
-    known = fingerprints(plan, corpora)
-    return Prepared(study, merge_equal(plan, known), known, corpora)
 
 
 def run_plan(prepared: Prepared, *, workers: int, rerun: frozenset[str] = frozenset()) -> Walk:
@@ -67,7 +22,6 @@ def run_plan(prepared: Prepared, *, workers: int, rerun: frozenset[str] = frozen
     Raises:
         CollapseError: alone, the first error; together, only what stops the whole walk.
     """
-    runs.close_dead_chains(prepared.plan.experiment)
     parents = {chain.name: open_chain(prepared, chain) for chain in prepared.plan.chains}
 
     def make_task(step: Step, outcomes: Mapping[str, Outcome]) -> Task:

@@ -16,7 +16,6 @@ from typing import Any
 from collapse.errors import StoreError
 from collapse.execution.progress import bar
 from collapse.language.checkpoint import load_checkpoint
-from collapse.measurement import Measurement
 from collapse.stages.plan import Chain, Step, parameters_of
 from collapse.stages.workspace import Checkpoint, Inputs, Workspace, no_progress
 from collapse.tracking import registry, runs
@@ -134,9 +133,7 @@ def _execute(task: Task, run_id: str) -> None:
     for measurement in _stage(task.step.stage)(task.step.parameters, workspace):
         log.log(measurement)
     for note in workspace.datasets:
-        runs.log_dataset(
-            run_id, note.name, note.context, note.digest, note.documents, note.folder
-        )
+        runs.log_dataset(run_id, note.name, note.context, note.digest, note.documents, note.folder)
     _keep(task, run_id, workspace)
     shutil.rmtree(folder)
 

@@ -45,9 +45,7 @@ def repeated_ngram_share(documents: Sequence[Sequence[str]], n: int = 4) -> floa
     Texts with fewer than n tokens are left out; None where that leaves none.
     """
     shares = [
-        1 - len(counts) / counts.total()
-        for tokens in documents
-        if (counts := _ngrams([tokens], n))
+        1 - len(counts) / counts.total() for tokens in documents if (counts := _ngrams([tokens], n))
     ]
     return sum(shares) / len(shares) if shares else None
 

@@ -2,6 +2,10 @@
 
 The groups (`Text`, `Model`, ...) hold the settings that several doors share. Their defaults are
 those of the study `quickstart`. Whatever is marked as a setting can be set in a study file.
+
+A door also has the settings of the stages before its own, so that it can build what is missing;
+`OWN` names the groups that decide what its own stage computes. The others reach it through the
+fingerprints of its inputs.
 """
 
 from dataclasses import dataclass
@@ -66,9 +70,7 @@ class Text:
     corpus_documents: int = setting(
         0, "documents to read of the corpus, 0 for all of it", **_NOT_NEGATIVE
     )
-    heldout_documents: int = setting(
-        1000, "documents of each held-out split at most", **_POSITIVE
-    )
+    heldout_documents: int = setting(1000, "documents of each held-out split at most", **_POSITIVE)
     tokenizer: str = setting(
         "bpe",
         "bpe, characters, or a pretrained one by path or name",
@@ -91,21 +93,31 @@ class Model:
         one_line,
         "a preset, a path or a name",
     )
-    preset_overrides: str = setting(
-        "", "changes to a preset's configuration: KEY=VALUE,KEY=VALUE"
-    )
+    preset_overrides: str = setting("", "changes to a preset's configuration: KEY=VALUE,KEY=VALUE")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training:
-    """How every generation is trained; `baseline_` is generation 0, the others follow."""
+class First:
+    """What only generation 0 is trained with."""
 
     baseline_steps: int = setting(800, "optimizer steps of generation 0", **_POSITIVE)
     baseline_documents: int = setting(
         48_000, "human documents offered to generation 0", **_POSITIVE
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Later:
+    """What only the generations after 0 are trained with."""
+
     steps: int = setting(100, "optimizer steps of each later generation", **_POSITIVE)
     documents: int = setting(4_000, "documents offered to each later generation", **_POSITIVE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How every generation is trained."""
+
     tokens_per_step: int = setting(4096, "tokens in one optimizer step", **_POSITIVE)
     sequence_length: int = setting(256, "tokens in one training sequence", **_POSITIVE)
     micro_batch: int = setting(
@@ -155,9 +167,7 @@ class Sampling:
     top_k: int = setting(0, "keep the k likeliest tokens, 0 for all", **_NOT_NEGATIVE)
     top_p: float = setting(1.0, "keep the likeliest tokens of this mass", **_FRACTION)
     max_new_tokens: int = setting(200, "longest sample, in tokens", **_POSITIVE)
-    min_characters: int = setting(
-        20, "shorter samples are dropped, and counted", **_NOT_NEGATIVE
-    )
+    min_characters: int = setting(20, "shorter samples are dropped, and counted", **_NOT_NEGATIVE)
     sampling_batch: int = setting(256, "samples drawn at once", **_POSITIVE)
 
 
@@ -194,10 +204,14 @@ class Place:
 class Prepare(Text, Study):
     """Make corpus and tokenizer once, and log them as MLflow datasets."""
 
+    OWN = (Text,)
+
 
 @dataclass(frozen=True, kw_only=True)
-class Baseline(Training, Model, Text, Place, Study):
+class Baseline(Training, First, Model, Text, Place, Study):
     """Train generation 0 on human text."""
+
+    OWN = (Place, Model, First, Training)
 
     generation: int = option(
         0, "always 0", lambda value: value == 0, "0: the baseline", identity=True
@@ -205,8 +219,10 @@ class Baseline(Training, Model, Text, Place, Study):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecurseStep(Sampling, Recursion, Training, Model, Text, Place, Study):
+class RecurseStep(Sampling, Recursion, Training, Later, First, Model, Text, Place, Study):
     """Train one generation on what its arm prescribes, building missing ancestors first."""
+
+    OWN = (Place, Model, Later, Training, Sampling, Recursion)
 
     generation: int = option(
         1,
@@ -218,15 +234,17 @@ class RecurseStep(Sampling, Recursion, Training, Model, Text, Place, Study):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Quality(Sampling, Recursion, Training, Model, Text, Place, Study):
+class Quality(Sampling, Recursion, Training, Later, First, Model, Text, Place, Study):
     """Measure what a generation knows and says."""
+
+    OWN = (Place, Sampling)
 
     generation: int = option(1, "generation to look at", **_NOT_NEGATIVE, identity=True)
     samples: int = setting(1000, "texts to sample", **_POSITIVE)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Experiment(Sampling, Recursion, Training, Model, Text, Study):
+class Experiment(Sampling, Recursion, Training, Later, First, Model, Text, Study):
     """Run a study: arms x seeds x generations, then the report (entry point main)."""
 
     arms: str = option(

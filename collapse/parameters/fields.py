@@ -65,6 +65,20 @@ def parameter_fields(door: type) -> dict[str, Field]:
     return {one.name: one for one in sorted(known, key=lambda one: about(one).setting)}
 
 
+def identity_of(parameters: Any) -> dict[str, object]:
+    """The parameters of a stage that change what it computes: those of its own groups."""
+    door = type(parameters)
+    own = {name for group in door.OWN for name in parameter_fields(group)}
+    inherited = {
+        name for base in door.__mro__[1:] for name in base.__dict__.get("__annotations__", {})
+    }
+    return {
+        name: getattr(parameters, name)
+        for name, one in parameter_fields(door).items()
+        if about(one).identity and (name in own or name not in inherited)
+    }
+
+
 def default_of(one: Field) -> Any:
     """The default of a parameter; every parameter has one."""
     if one.default is MISSING:

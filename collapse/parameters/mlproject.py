@@ -23,9 +23,7 @@ entry_points:
 
 def mlproject() -> str:
     """The text of MLproject."""
-    return _HEADER + "\n".join(
-        _entry_point(name, door) for name, door in DOORS.items()
-    )
+    return _HEADER + "\n".join(_entry_point(name, door) for name, door in DOORS.items())
 
 
 def _entry_point(name: str, door: type) -> str:

@@ -78,12 +78,21 @@ def _convert(one: Field, given: object) -> Any:
         return text
     words = {int: "a whole number", float: "a number"}
     try:
-        number = float(text)
-        value = kind(text) if kind is float or "." not in text else kind(number)
+        return int(text) if kind is int else _finite(text)
     except ValueError:
-        raise BadParameter(f"{one.name}={given!r} is not {words[kind]}") from None
-    if not math.isfinite(number) or value != number:
-        raise BadParameter(f"{one.name}={given!r} is not {words[kind]}")
+        pass
+    try:  # 100.0 and 1e5 are whole numbers too
+        if kind is int and _finite(text).is_integer():
+            return int(float(text))
+    except ValueError:
+        pass
+    raise BadParameter(f"{one.name}={given!r} is not {words[kind]}")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
     return value
 
 

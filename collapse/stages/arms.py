@@ -88,9 +88,7 @@ def _all_so_far(generation: int, budget: int, sources: Sources) -> list[Portion]
     return [sources.static(budget), *earlier, sources.synthetic(budget)]
 
 
-def subsample(
-    portions: Sequence[Portion], budget: int, rng: np.random.Generator
-) -> list[Portion]:
+def subsample(portions: Sequence[Portion], budget: int, rng: np.random.Generator) -> list[Portion]:
     """Documents drawn without replacement from several portions, up to a token budget."""
     pool = [(p, i) for p, portion in enumerate(portions) for i in range(len(portion.texts))]
     chosen: list[list[int]] = [[] for _ in portions]

@@ -6,9 +6,8 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from collapse.parameters.fields import about, parameter_fields
+from collapse.parameters.fields import identity_of
 from collapse.stages.plan import Chain, Plan
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -28,15 +27,9 @@ def fingerprints(plan: Plan, corpora: Mapping[str, str]) -> dict[str, str]:
     known: dict[str, str] = {}
     for step in plan.steps:
         inputs = [known[need] for need in step.needs] or [corpora[step.parameters.corpus]]
-        parts = [step.stage, _identity(step.parameters), inputs, sources_hash(step.stage)]
+        parts = [step.stage, identity_of(step.parameters), inputs, sources_hash(step.stage)]
         known[step.key] = digest(parts)
     return known
-
-
-def _identity(parameters: Any) -> dict[str, object]:
-    """The parameters that change what a step computes."""
-    fields = parameter_fields(type(parameters))
-    return {name: getattr(parameters, name) for name, one in fields.items() if about(one).identity}
 
 
 def digest(content: object) -> str:
@@ -47,7 +40,7 @@ def digest(content: object) -> str:
 
 def chain_fingerprint(chain: Chain, corpora: Mapping[str, str]) -> str:
     """What tells a chain from another of its name: its settings and sources, not its length."""
-    recipe = _identity(chain.recipe)
+    recipe = identity_of(chain.recipe)
     return digest([recipe, corpora[chain.recipe.corpus], sources_hash("recurse_step")])
 
 

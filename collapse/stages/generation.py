@@ -13,7 +13,6 @@ from collapse.errors import BadModel
 from collapse.language.checkpoint import load_checkpoint, save_checkpoint
 from collapse.language.corpora.human_text import HumanText
 from collapse.language.packing import pack
-from collapse.language.pretrained import load_model
 from collapse.language.presets import (
     body_parameter_count,
     load_preset,
@@ -21,6 +20,7 @@ from collapse.language.presets import (
     preset_names,
     read_overrides,
 )
+from collapse.language.pretrained import load_model
 from collapse.language.tokenizer import encode_documents, load_tokenizer
 from collapse.language.training import TrainingRecipe, train
 from collapse.measurement import Measurement

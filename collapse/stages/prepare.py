@@ -55,7 +55,7 @@ def prepare(parameters: Prepare, workspace: Workspace) -> Iterator[Measurement]:
     yield Measurement(0, values)
 
 
-def _tokenizer(parameters: Prepare, human: HumanText):  # noqa: ANN202 - transformers' own type
+def _tokenizer(parameters: Prepare, human: HumanText):
     if parameters.tokenizer not in {"bpe", "characters"}:
         return load_tokenizer(parameters.tokenizer)
     documents = human.fresh(stream_seed(parameters.study_seed, "tokenizer"), 0, exclude=set())

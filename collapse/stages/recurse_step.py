@@ -46,14 +46,10 @@ def recurse_step(parameters: RecurseStep, workspace: Workspace) -> Iterator[Meas
         model = parent
     else:
         model = initial_model(parameters, ground.tokenizer, parameters.generation)
-    yield from train_generation(
-        parameters, workspace, ground, model, portions, parameters.steps
-    )
+    yield from train_generation(parameters, workspace, ground, model, portions, parameters.steps)
 
 
-def _sources(
-    parameters: RecurseStep, workspace: Workspace, ground: Ground, parent: Any
-) -> Sources:
+def _sources(parameters: RecurseStep, workspace: Workspace, ground: Ground, parent: Any) -> Sources:
     """Each source as a function of a budget; nothing is sampled or drawn that no arm asks for."""
     lineage = workspace.inputs.lineage
 

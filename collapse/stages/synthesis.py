@@ -1,7 +1,6 @@
 """A generation writes the text that the next one reads (R1.3), and is diagnosed by it (R1.5)."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,7 +88,9 @@ def synthesise(
     texts: list[str] = []
     token_ids: list[list[int]] = []
     drawn = empty = won = 0
-    for count in _rounds(token_budget, tokens_per_document, lambda: won):
+    while won < token_budget:
+        # What is missing at the expected length, and a little over.
+        count = int((token_budget - won) / tokens_per_document * 1.02) + 16
         new = draw(model, tokenizer, count, decoding, stream_seed(seed, "round", drawn))
         drawn += count
         empty += sum(not text for text in new)
@@ -107,12 +108,6 @@ def synthesise(
         advance(gained)
     seconds = time.perf_counter() - started
     return Synthesis(texts, token_ids, drawn, empty, drawn - len(texts), seconds)
-
-
-def _rounds(budget: int, tokens_per_document: float, won: Any) -> Iterator[int]:
-    """Sizes of the rounds: what is missing at the expected length, and a little over."""
-    while won() < budget:
-        yield int((budget - won()) / tokens_per_document * 1.02) + 16
 
 
 def draw(model: Any, tokenizer: Any, count: int, decoding: Sampling, seed: int) -> list[str]:

@@ -88,7 +88,9 @@ def open_run(label: RunLabel) -> Run:
             for key, value in tags.items():
                 client().set_tag(run.info.run_id, key, value)
             return client().get_run(run.info.run_id)
-    run = client().create_run(experiment_id(label.experiment), tags=_tags(label), run_name=label.name)
+    run = client().create_run(
+        experiment_id(label.experiment), tags=_tags(label), run_name=label.name
+    )
     log_parameters(run.info.run_id, label.parameters)
     return client().get_run(run.info.run_id)
 
@@ -267,3 +269,19 @@ def _git(root: Path, *words: str) -> str:
     return subprocess.run(
         ["git", "-C", str(root), *words], capture_output=True, text=True, check=True
     ).stdout.strip()
+
+
+CLAIMS_TAG = "claims_hash"
+
+
+def fix_claims(experiment: str, claims_hash: str) -> None:
+    """Write down the digest of a study's claims, once, before its first chain runs."""
+    number = experiment_id(experiment)
+    if CLAIMS_TAG not in client().get_experiment(number).tags:
+        client().set_experiment_tag(number, CLAIMS_TAG, claims_hash)
+
+
+def fixed_claims(experiment: str) -> str:
+    """The digest of the claims that was written down first; empty where none was."""
+    known = client().get_experiment_by_name(experiment)
+    return known.tags.get(CLAIMS_TAG, "") if known else ""

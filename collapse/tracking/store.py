@@ -42,7 +42,9 @@ def connect() -> None:
     try:
         mlflow.MlflowClient().search_experiments(max_results=1)
     except Exception as error:  # whatever a database driver or a server may raise
-        raise StoreError(f"the tracking store {uri} does not answer: {first_line(error)}") from error
+        raise StoreError(
+            f"the tracking store {uri} does not answer: {first_line(error)}"
+        ) from error
 
 
 def silence() -> None:

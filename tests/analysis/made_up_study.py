@@ -1,5 +1,9 @@
 """Made-up but plausible studies: numbers of the size the stories corpus gives."""
 
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -30,7 +34,7 @@ VALID_CLAIM = Claim(
 )
 
 
-def made_up_values(arm, seed, generation):
+def made_up_values(arm: str, seed: int, generation: int) -> dict[str, float]:
     """The metrics of one chain at one generation; generation 0 depends on the seed alone."""
     noise = np.random.default_rng([seed, generation, len(arm) if generation else 0])
     drift = DRIFT[arm] * generation
@@ -53,7 +57,9 @@ def made_up_values(arm, seed, generation):
     }
 
 
-def made_up_measurements(arms, seeds, generations):
+def made_up_measurements(
+    arms: Iterable[str], seeds: Iterable[int], generations: int
+) -> pd.DataFrame:
     return pd.DataFrame(
         [
             (arm, seed, generation, metric, value)
@@ -66,8 +72,8 @@ def made_up_measurements(arms, seeds, generations):
     )
 
 
-def made_up_samples(arms, seeds, generations):
-    rows = []
+def made_up_samples(arms: Iterable[str], seeds: Iterable[int], generations: int) -> pd.DataFrame:
+    rows: list[tuple[Any, ...]] = []
     for seed in seeds:
         for generation in range(generations + 1):
             for arm in arms:
@@ -86,8 +92,8 @@ def made_up_samples(arms, seeds, generations):
     return pd.DataFrame(rows, columns=["arm", "seed", "generation", "text"])
 
 
-def made_up_runs(arms, seeds, generations):
-    rows = []
+def made_up_runs(arms: Iterable[str], seeds: Iterable[int], generations: int) -> pd.DataFrame:
+    rows: list[tuple[Any, ...]] = []
     for arm in arms:
         for seed in seeds:
             for generation in range(generations + 1):
@@ -99,9 +105,14 @@ def made_up_runs(arms, seeds, generations):
     return pd.DataFrame(rows, columns=columns)
 
 
-def made_up_study(arms=("replace", "fresh"), seeds=(0, 1), generations=3, **changes):
+def made_up_study(
+    arms: Iterable[str] = ("replace", "fresh"),
+    seeds: Iterable[int] = (0, 1),
+    generations: int = 3,
+    **changes: Any,
+) -> StudyRecord:
     """A study's record; ``changes`` replace fields of it."""
-    fields = {
+    fields: dict[str, Any] = {
         "name": "quickstart",
         "question": "Does a small model that learns from its own stories lose the truth?",
         "control_arm": "fresh",
@@ -123,3 +134,9 @@ def made_up_study(arms=("replace", "fresh"), seeds=(0, 1), generations=3, **chan
         "runs": made_up_runs(arms, seeds, generations),
     }
     return StudyRecord(**(fields | changes))
+
+
+def only(record: StudyRecord, metric: str) -> StudyRecord:
+    """The same study with one metric, to draw one figure where one will do."""
+    rows = record.measurements
+    return replace(record, measurements=rows[rows["metric"] == metric])

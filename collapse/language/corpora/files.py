@@ -45,21 +45,14 @@ class FileCorpus:
             BadCorpus: nothing is there, a file has another suffix, a folder has no such file, or
                 every file is empty.
         """
-        path = Path(name).expanduser()
-        if path.is_dir():
-            paths = tuple(sorted(file for file in path.iterdir() if _is_readable(file)))
-            if not paths:
-                raise BadCorpus(f"corpus folder {name!r} holds no {_SUFFIXES_IN_WORDS} file")
-        elif not path.exists():
-            raise BadCorpus(f"corpus {name!r}: there is no such file or folder")
-        elif path.suffix.lower() not in _READERS:
-            raise BadCorpus(
-                f"corpus {name!r} ends in {path.suffix or 'no suffix'!r}; "
-                f"{_SUFFIXES_IN_WORDS} files can be read"
-            )
-        else:
-            paths = (path,)
-        if not any(file.stat().st_size for file in paths):
+        try:
+            paths = _find_files(name)
+            size_bytes = sum(file.stat().st_size for file in paths)
+        # ValueError: a null byte in the name; RuntimeError: the home of an unknown user.
+        except (OSError, ValueError, RuntimeError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise BadCorpus(f"corpus {name!r} cannot be looked at: {reason}") from None
+        if not size_bytes:
             raise BadCorpus(f"corpus {name!r} is empty (0 bytes)")
         return cls(name, paths, text_column)
 
@@ -92,6 +85,21 @@ class FileCorpus:
                         yield document
             except OSError as error:
                 raise _unreadable(path, error) from None
+
+
+def _find_files(name: str) -> tuple[Path, ...]:
+    path = Path(name).expanduser()
+    if path.is_dir():
+        paths = tuple(sorted(file for file in path.iterdir() if _is_readable(file)))
+        if not paths:
+            raise BadCorpus(f"corpus folder {name!r} holds no {_SUFFIXES_IN_WORDS} file")
+        return paths
+    if not path.exists():
+        raise BadCorpus(f"corpus {name!r}: there is no such file or folder")
+    if path.suffix.lower() not in _READERS:
+        ending = f"ends in {path.suffix!r}" if path.suffix else "has no suffix"
+        raise BadCorpus(f"corpus {name!r} {ending}; {_SUFFIXES_IN_WORDS} files can be read")
+    return (path,)
 
 
 def _is_readable(path: Path) -> bool:

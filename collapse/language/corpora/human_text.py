@@ -10,10 +10,11 @@ from pathlib import Path
 from collapse.errors import BadCorpus, BadParameter, StoreError
 from collapse.language.corpora.prepared import (
     CorpusCard,
+    clear,
     iterate_texts,
     read_card,
     read_texts,
-    remove_card,
+    texts_file,
     write_card,
     write_texts,
 )
@@ -75,7 +76,7 @@ def prepare_corpus(
     report = progress or _say_nothing
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        remove_card(folder)
+        clear(folder)
         if isinstance(source, StoriesSource):
             repeated = 0
             sizes = {}
@@ -84,14 +85,13 @@ def prepare_corpus(
             sorter = _Sorter(source, heldout_documents, seed)
             sizes = {
                 "train": write_texts(
-                    folder / "train.parquet", sorter.training_documents(max_documents, report)
+                    texts_file(folder, "train"), sorter.training_documents(max_documents, report)
                 )
             }
             repeated, heldout = sorter.repeated, sorter.heldout()
             _check_every_split(name, sizes["train"][0], heldout)
         sizes |= {
-            split: write_texts(folder / f"{split}.parquet", texts)
-            for split, texts in heldout.items()
+            split: write_texts(texts_file(folder, split), texts) for split, texts in heldout.items()
         }
         card = _describe(source, text_column, seed, sizes, repeated)
         write_card(folder, card)
@@ -262,7 +262,7 @@ class HumanText:
         """
         if split not in HELDOUT_SPLITS:
             raise BadParameter(f"split {split!r} is none of {', '.join(HELDOUT_SPLITS)}")
-        return read_texts(self.folder / f"{split}.parquet").to_pylist()
+        return read_texts(texts_file(self.folder, split)).to_pylist()
 
     def fresh(
         self, seed: int, generation: int, *, exclude: AbstractSet[int] = frozenset()
@@ -310,7 +310,7 @@ class HumanText:
     def _permuted(self, seed: int) -> Iterator[str]:
         from collapse.numerics.streams import numpy_stream
 
-        texts = read_texts(self.folder / "train.parquet")
+        texts = read_texts(texts_file(self.folder, "train"))
         order = numpy_stream(seed, "human").permutation(len(texts))
         yield from iterate_texts(texts, order.tolist())
 

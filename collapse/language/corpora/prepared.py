@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from collapse.errors import BadCorpus
+from collapse.language.corpora.splits import SPLITS
 
 if TYPE_CHECKING:
     import pyarrow  # type: ignore[import-untyped]
@@ -53,9 +54,16 @@ def write_card(folder: Path, card: CorpusCard) -> None:
     os.replace(unfinished, folder / _CARD_FILE)
 
 
-def remove_card(folder: Path) -> None:
-    """Mark the folder as incomplete."""
+def clear(folder: Path) -> None:
+    """Remove the files of an earlier preparation; the card first, so none is taken as complete."""
     (folder / _CARD_FILE).unlink(missing_ok=True)
+    for split in SPLITS:
+        texts_file(folder, split).unlink(missing_ok=True)
+
+
+def texts_file(folder: Path, split: str) -> Path:
+    """Where the texts of a split lie."""
+    return folder / f"{split}.parquet"
 
 
 def read_card(folder: Path) -> CorpusCard:

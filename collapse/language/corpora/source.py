@@ -146,8 +146,12 @@ def _open_half(
 
 
 def _is_path(name: str) -> bool:
-    looks_like_path = name.startswith((".", "/", "~")) or name.lower().endswith(FILE_SUFFIXES)
-    return bool(name) and (looks_like_path or Path(name).exists())
+    if name.startswith((".", "/", "~")) or name.lower().endswith(FILE_SUFFIXES):
+        return True
+    try:
+        return bool(name) and Path(name).exists()
+    except (OSError, ValueError):  # too long for a path, or with a null byte
+        return False
 
 
 def _check_documents(name: str, documents: Iterator[str]) -> None:

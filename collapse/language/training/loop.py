@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -43,8 +44,9 @@ def train(
     the model is in eval mode with nothing in ``.grad``. The global random generators stay as they
     are.
 
-    A run killed at any time and started again with the same arguments resumes from its newest
-    state and ends in the same bits. What it had reported after that state it reports again.
+    A run killed at any time and started again with the same arguments (the untrained model among
+    them) resumes from its newest state and ends in the same bits. What it had reported after that
+    state it reports again.
 
     Args:
         model: called as ``model(input_ids=..., use_cache=False).logits``, float32 weights.
@@ -79,7 +81,7 @@ def train(
         stepper=OptimizerStep(model, batches, recipe, seed),
         validation=validation,
         state_folder=state_folder,
-        identity=training_identity(recipe, stream, seed) if state_folder else "",
+        identity=training_identity(model, recipe, stream, seed) if state_folder else "",
         on_checkpoint=on_checkpoint,
         checkpoint_steps=checkpoint_steps,
     )
@@ -158,8 +160,9 @@ class _Run:
             "train/learning_rate": self.last.learning_rate,
             "train/tokens_seen": float(self.done * tokens),
             "train/epochs": self.stepper.batches.epochs(self.done),
-            "gradient/norm": self.last.gradient_norm,
         }
+        if math.isfinite(self.last.gradient_norm):  # fp16 leaves a step out where it is not
+            values["gradient/norm"] = self.last.gradient_norm
         self.loss_sum_nats, self.loss_steps = 0.0, 0
         self.timed_seconds, self.timed_steps = 0.0, 0
         return values
@@ -188,8 +191,10 @@ class _Run:
             self.on_checkpoint(self.done, self.stepper.model)
 
     def save(self) -> None:
-        """Write a state where that is due."""
-        if self.state_folder is None or not self._due(self.recipe.checkpoint_every):
+        """Write a state where that is due, but none at the end: whoever ends a run reports it."""
+        if self.state_folder is None or self.done == self.recipe.steps:
+            return
+        if not self._due(self.recipe.checkpoint_every):
             return
         if self.is_main:
             parts: dict[str, Any] = {

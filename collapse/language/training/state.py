@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from collapse.errors import StoreError
 from collapse.language.training.recipe import TrainingRecipe
@@ -32,10 +33,18 @@ _DAMAGED = (
 )
 
 
-def training_identity(recipe: TrainingRecipe, stream_N: np.ndarray, seed: int) -> str:
-    """A name for what is being trained: only a state that bears it may be resumed from."""
+def training_identity(
+    model: nn.Module, recipe: TrainingRecipe, stream_N: np.ndarray, seed: int
+) -> str:
+    """A name for one training from its start: only a state that bears it may be resumed from.
+
+    SHA-256 over recipe, seed, text and the initial weights.
+    """
     digest = hashlib.sha256(repr((sorted(asdict(recipe).items()), seed)).encode())
     digest.update(np.ascontiguousarray(stream_N).data)
+    for name, parameter in model.named_parameters():
+        digest.update(f"{name} {tuple(parameter.shape)}".encode())
+        digest.update(parameter.detach().cpu().contiguous().numpy().data)
     return digest.hexdigest()
 
 
@@ -70,7 +79,7 @@ def load_newest_state(folder: Path, identity: str) -> dict[str, Any] | None:
     """The newest state in a folder that can be read whole, on the CPU; None where there is none.
 
     Raises:
-        StoreError: the state belongs to another training (recipe, text or seed).
+        StoreError: the state belongs to another training.
     """
     for path in sorted(folder.glob("step-*.pt"), reverse=True):
         try:
@@ -79,7 +88,7 @@ def load_newest_state(folder: Path, identity: str) -> dict[str, Any] | None:
             continue
         if state["identity"] != identity:
             raise StoreError(
-                f"{path} is the state of a training with another recipe, text or seed: "
+                f"{path} is the state of a training with another start, text, recipe or seed: "
                 "name another folder, or remove this one"
             )
         return state

@@ -104,15 +104,15 @@ class OptimizerStep:
         factor = learning_rate_factor(step, self.recipe)
         set_learning_rates(self.optimizers, factor)
         loss = self._accumulate_gradients(step)
-        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
         for optimizer in self.optimizers:
             self.scaler.unscale_(optimizer)
-        norm = nn.utils.get_total_norm(gradients)
+        trained = [p for p in self.model.parameters() if p.grad is not None]
+        norm = nn.utils.get_total_norm([p.grad for p in trained])
         # One transfer for both: reading a number makes the device wait.
         loss_nats, gradient_norm = torch.stack([loss, norm.float()]).tolist()
         self._check_finite(step, loss_nats, gradient_norm)
         if 0 < self.recipe.clip_norm < gradient_norm < math.inf:
-            torch._foreach_mul_(gradients, self.recipe.clip_norm / gradient_norm)
+            nn.utils.clip_grads_with_norm_(trained, self.recipe.clip_norm, norm)
         for optimizer in self.optimizers:
             self.scaler.step(optimizer)
         self.scaler.update()

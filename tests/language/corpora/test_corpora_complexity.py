@@ -23,7 +23,9 @@ class Listed:
 
 
 SIMPLE = "The cat sat. The dog ran. It was fun."
-COMPLEX = "Notwithstanding considerable uncertainty, epistemological frameworks presuppose coherence."
+COMPLEX = (
+    "Notwithstanding considerable uncertainty, epistemological frameworks presuppose coherence."
+)
 
 
 def test_each_feature_raises_the_score() -> None:

@@ -1,8 +1,8 @@
 import json
 from pathlib import Path
 
-import pyarrow
-import pyarrow.parquet
+import pyarrow  # type: ignore[import-untyped]
+import pyarrow.parquet  # type: ignore[import-untyped]
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,7 +53,9 @@ def test_json_lines_are_read_exactly(tmp_path: Path) -> None:
 
 def test_parquet_is_read_exactly(tmp_path: Path) -> None:
     texts = [f"text {number}\n" for number in range(3000)]
-    pyarrow.parquet.write_table(pyarrow.table({"id": texts, "story": texts}), tmp_path / "a.parquet")
+    pyarrow.parquet.write_table(
+        pyarrow.table({"id": texts, "story": texts}), tmp_path / "a.parquet"
+    )
     assert read(tmp_path / "a.parquet", "story") == texts
 
 

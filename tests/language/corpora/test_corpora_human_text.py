@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-import pyarrow.parquet
+import pyarrow.parquet  # type: ignore[import-untyped]
 import pytest
 
 import collapse.language.corpora
@@ -54,9 +54,7 @@ def read_train(text: HumanText) -> list[str]:
 
 
 def file_hashes(folder: Path) -> dict[str, str]:
-    return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()
-    }
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
 
 
 def test_finite_corpus_is_split_by_hash(finite: HumanText) -> None:
@@ -107,7 +105,9 @@ def test_heldout_sample_is_uniform(tmp_path: Path) -> None:
     early: list[float] = []
     for seed in range(20):
         prepare_corpus(name, tmp_path / "p", heldout_documents=10, seed=seed)
-        kept = [t for split in HELDOUT_SPLITS for t in HumanText.open(tmp_path / "p").heldout(split)]
+        kept = [
+            t for split in HELDOUT_SPLITS for t in HumanText.open(tmp_path / "p").heldout(split)
+        ]
         early.append(np.mean([TEXTS.index(text) < 750 for text in kept]).item())
     # 1,000 draws at p = 0.5: a standard deviation of 0.016.
     assert abs(np.mean(early) - 0.5) < 0.064
@@ -253,6 +253,12 @@ def test_exhausted_grammar_does_not_run_for_ever(grammar: ModuleType, tmp_path: 
         prepare_stories(tmp_path / "q")
 
 
+def test_preparing_again_leaves_nothing_of_before(finite: HumanText, grammar: ModuleType) -> None:
+    prepare_stories(finite.folder)
+    files = {path.name for path in finite.folder.iterdir()}
+    assert files == {"corpus.json", *(f"{split}.parquet" for split in HELDOUT_SPLITS)}
+
+
 def test_changed_grammar_is_noticed(grammar: ModuleType, tmp_path: Path) -> None:
     prepare_stories(tmp_path / "p")
     grammar.fingerprint = lambda: "grammar-2"  # type: ignore[attr-defined]
@@ -263,9 +269,7 @@ def test_changed_grammar_is_noticed(grammar: ModuleType, tmp_path: Path) -> None
 @pytest.mark.skipif(not TINYSTORIES.is_dir(), reason="shared/data is not beside the repository")
 @pytest.mark.parametrize("heldout_documents", [50, 1000])
 def test_tinystories(tmp_path: Path, heldout_documents: int) -> None:
-    card = prepare_corpus(
-        str(TINYSTORIES), tmp_path, heldout_documents=heldout_documents, seed=0
-    )
+    card = prepare_corpus(str(TINYSTORIES), tmp_path, heldout_documents=heldout_documents, seed=0)
     text = HumanText.open(tmp_path)
     splits: dict[str, set[str]] = {split: set(text.heldout(split)) for split in HELDOUT_SPLITS}
     splits["train"] = set(text_fresh_all(text))
@@ -279,5 +283,3 @@ def test_tinystories(tmp_path: Path, heldout_documents: int) -> None:
 
 def text_fresh_all(text: HumanText) -> list[str]:
     return list(islice(text.fresh(0, 0), text.card.documents["train"]))
-
-

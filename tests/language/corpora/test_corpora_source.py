@@ -71,6 +71,10 @@ def test_names_mean_what_they_should(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ("./missing", "no such file"),
         ("~/missing-7f3a", "no such file"),
         ("simple:", "unknown"),
+        ("x" * 5000, "unknown"),
+        ("a\0b", "unknown"),
+        ("./a\0b", "no such file"),
+        ("~no-such-user-7f3a/a.txt", "cannot be looked at"),
     ],
 )
 def test_bad_names_are_explained(name: str, words: str) -> None:

@@ -4,6 +4,27 @@ from collapse.language.corpora.stories.content.hearts import FEAR, PET, SHARE
 from collapse.language.corpora.stories.content.play import GAME, LEARN
 from collapse.language.corpora.stories.content.things import LOST, MEND, REACH
 from collapse.language.corpora.stories.content.work import GROW, MAKE
-from collapse.language.corpora.stories.grammar import choice
+from collapse.language.corpora.stories.grammar import choice, maybe, seq
 
-STORY = choice("plot", LOST, FEAR, PET, SHARE, REACH, MEND, MAKE, GAME, LEARN, GROW, slope=0.5)
+_CODA = maybe(
+    "coda",
+    0.3,
+    choice(
+        "coda.how",
+        " It was a good day.",
+        " Then it was time for supper.",
+        " In bed, {he} thought about it and smiled.",
+        " And the cat saw it all.",
+        " {He} told the moon all about it.",
+        " And this is a true story.",
+        " {hero} still likes to tell this story.",
+        " Then they all went home.",
+        " Even the sun seemed to smile.",
+        " Nobody laughed more than the cat.",
+        slope=1.2,
+    ),
+)
+
+STORY = seq(
+    choice("plot", LOST, FEAR, PET, SHARE, REACH, MEND, MAKE, GAME, LEARN, GROW, slope=0.5), _CODA
+)

@@ -30,20 +30,21 @@ HERO = bind(
     ("Ivy", "girl", *_SHE),
     ("Hugo", "boy", *_HE),
     ("Dot", "hen", *_SHE),
-    slope=0.8,
+    slope=1.1,
 )
 
 HELPER = bind(
     "helper",
-    "helper her_or_his",
-    ("Mom", "her"),
-    ("Grandpa", "his"),
-    ("Dad", "his"),
-    ("Grandma", "her"),
-    ("Aunt May", "her"),
-    ("Uncle Bob", "his"),
-    ("Cousin Jill", "her"),
-    ("Mr. Hill", "his"),
+    "helper hers She_or_he",
+    ("Mom", "her", "She"),
+    ("Grandpa", "his", "He"),
+    ("Dad", "his", "He"),
+    ("Grandma", "her", "She"),
+    ("Aunt May", "her", "She"),
+    ("Uncle Bob", "his", "He"),
+    ("Cousin Jill", "her", "She"),
+    ("Mr. Hill", "his", "He"),
+    slope=1.2,
 )
 
 FRIEND = bind(
@@ -55,6 +56,7 @@ FRIEND = bind(
     ("Noah", "he", "He", "him", "his"),
     ("Ruby", "she", "She", "her", "her"),
     ("Will", "he", "He", "him", "his"),
+    slope=1.1,
 )
 
 _WEATHER = choice(
@@ -102,7 +104,7 @@ START = choice(
     seq("A long time ago, a ", HERO, "{kind} called {hero}"),
     seq("Early one morning, ", HERO, "{hero}"),
     seq(HERO, "On {his} birthday, {hero}"),
-    seq("In a house by the sea, a ", HERO, "{kind} called {hero}"),
+    seq("In a town by the sea, a ", HERO, "{kind} called {hero}"),
     slope=0.8,
 )
 
@@ -140,20 +142,19 @@ ARRIVAL = choice(
     seq(" Soon ", HELPER, "{helper} came by."),
     seq(" ", HELPER, '"Do not worry," said {helper}. "I have an idea."'),
     seq(" {He} ran to ask ", HELPER, "{helper} for help."),
-    seq(' "Help!" called {hero}, and ', HELPER, "{helper} came running."),
-    seq(" ", HELPER, "{helper} put down {her_or_his} newspaper and came to look."),
+    seq(' "Help!" {he} called, and ', HELPER, "{helper} came running."),
+    seq(" ", HELPER, "{helper} put down {hers} newspaper and came to look."),
     slope=0.9,
 )
 
 THANKS = choice(
     "thanks",
-    ' "Thank you, {helper}!" said {hero}.',
-    " {hero} gave {helper} a big hug.",
-    " {hero} smiled again.",
-    " {hero} laughed and clapped {his} hands.",
-    ' "You are the best, {helper}," said {hero}.',
-    " {hero} danced all around the room.",
-    ' "Hooray!" shouted {hero}, so loud that the cat woke up.',
-    " {hero} drew a picture of {helper} to say thank you.",
+    ' "Thank you, {helper}!" {he} said.',
+    " {He} laughed and clapped {his} hands.",
+    " {hero} was happy again.",
+    " {He} gave {helper} a big hug.",
+    ' "Hooray!" {he} shouted, so loud that the cat woke up.',
+    " {He} danced all around the room.",
+    " {He} drew a picture to say thank you.",
     slope=1.1,
 )

@@ -82,8 +82,8 @@ LOST = seq(
         "lost.help",
         seq(" ", HELPER, '"Let us look together," said {helper}.'),
         seq(" Then ", HELPER, "{helper} came to help."),
-        seq(" ", HELPER, '"When did you last have it?" asked {helper}. {hero} thought hard.'),
-        seq(" ", HELPER, "{helper} put on {her_or_his} glasses and helped {him} look."),
+        seq(" ", HELPER, '"When did you last have it?" asked {helper}. {He} thought hard.'),
+        seq(" ", HELPER, "{helper} put on {hers} glasses and helped {him} look."),
         slope=0.8,
     ),
     choice(
@@ -96,10 +96,10 @@ LOST = seq(
     choice(
         "lost.end",
         THANKS,
-        " {hero} hugged the {thing} and would not let it go.",
-        " That night {hero} slept with the {thing} by {his} side.",
-        " From that day on, {hero} always put the {thing} away.",
-        ' "Next time I will tie it to my foot," said {hero}.',
+        " {He} hugged the {thing} and would not let it go.",
+        " That night {he} slept with the {thing} by {his} side.",
+        " From that day on, {he} always put the {thing} away.",
+        ' "Next time I will tie it to my foot," {he} said.',
         slope=0.8,
     ),
 )
@@ -121,18 +121,18 @@ _AWAY = choice(
 )
 _DOWN = choice(
     "reach.down",
-    " {helper} got a ladder and brought the {thing} down.",
-    " {helper} lifted {him} up, and {he} could just reach the {thing}.",
-    " {helper} got a broom and pushed until the {thing} fell down.",
-    " {helper} threw a shoe at the {thing}. Now the shoe was stuck too, so they got a ladder.",
+    " {She_or_he} got a ladder and brought the {thing} down.",
+    " {She_or_he} lifted {him} up, and {he} could just reach the {thing}.",
+    " {She_or_he} got a broom and pushed until the {thing} fell down.",
+    " {She_or_he} threw a shoe at the {thing}. Now the shoe was stuck too, so they got a ladder.",
     slope=1.0,
 )
 _OUT = choice(
     "reach.out",
-    " {helper} took a long net and pulled the {thing} out.",
-    " {helper} rolled up {her_or_his} trousers, walked in, and got the {thing}.",
-    " {helper} threw small stones, and the waves brought the {thing} back.",
-    " {helper} asked a duck to push the {thing}, and the duck really did!",
+    " {She_or_he} took a long net and pulled the {thing} out.",
+    " {She_or_he} rolled up {hers} trousers, walked in, and got the {thing}.",
+    " {She_or_he} threw small stones, and the waves brought the {thing} back.",
+    " {She_or_he} asked a duck to push the {thing}, and the duck really did!",
     slope=1.0,
 )
 
@@ -167,9 +167,9 @@ REACH = seq(
                 ARRIVAL,
                 choice(
                     "reach.jar",
-                    " {helper} gave {him} the jar, and they had two cookies each.",
-                    " {helper} gave {him} an apple. It was not the same.",
-                    " {helper} opened the jar. It was full of buttons!",
+                    " {She_or_he} gave {him} the jar, and they had two cookies each.",
+                    " {She_or_he} gave {him} an apple. It was not the same.",
+                    " {She_or_he} opened the jar. It was full of buttons!",
                 ),
             ),
             thing="jar",
@@ -182,9 +182,9 @@ REACH = seq(
     choice(
         "reach.end",
         THANKS,
-        " {hero} held the {thing} tight all the way home.",
-        ' "Again!" said {hero}. "No," said {helper}.',
-        ' "It was nothing," said {helper}, and went to sleep in a chair.',
+        " {He} held the {thing} tight all the way home.",
+        ' "Again!" {he} said. "No," said {helper}.',
+        ' "It was nothing," said {helper}, and went back to sleep.',
         " Then they had some cake, because it had been hard work.",
         slope=0.9,
     ),
@@ -194,16 +194,16 @@ _TELL = choice(
     "mend.tell",
     seq(" {He} wanted to hide it, but {he} went to ", HELPER, '{helper} and said, "I am sorry."'),
     seq(" ", HELPER, '"I am so sorry," {he} told {helper}.'),
-    seq(" ", HELPER, '"Was it you?" asked {helper}. {hero} nodded.'),
+    seq(" ", HELPER, '"Was it you?" asked {helper}. {He} nodded.'),
     seq(" {He} told ", HELPER, "{helper} that the cat did it. But the cat was asleep, and {helper} smiled."),
     slope=0.8,
 )
 _KIND = choice(
     "mend.kind",
-    ' {helper} was not angry. "We can put it right," said {helper}.',
-    ' "Thank you for telling me," said {helper}.',
+    ' {helper} was not angry. "We can put it right."',
+    ' "Thank you for telling me."',
     ' "That happens to me too," said {helper}.',
-    " {helper} took a deep breath and gave {him} a hug.",
+    " {She_or_he} took a deep breath and gave {him} a hug.",
     slope=0.8,
 )
 
@@ -290,12 +290,12 @@ MEND = seq(
     ),
     choice(
         "mend.end",
-        " {hero} felt much better.",
+        " {He} felt much better.",
         " After that, {hero} was more careful.",
-        " {hero} was careful for a whole day.",
-        " {helper} and {hero} laughed about it for a long time.",
+        " {He} was careful for a whole day.",
+        " They laughed about it for a long time.",
         " It was not as good as new. It was better.",
-        ' "Shall we do it again?" asked {hero}.',
+        ' "Shall we do it again?" {he} asked.',
         slope=0.9,
     ),
 )

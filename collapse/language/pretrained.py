@@ -1,0 +1,113 @@
+"""Any Hugging Face causal language model, from a local folder or from the hub."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from collapse.errors import BadModel
+from collapse.language.checkpoint import is_local_model
+from collapse.language.hub import require_hub_access
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+
+def load_model(
+    name_or_path: str | Path,
+    *,
+    dtype: torch.dtype | None = None,
+    device: str | torch.device = "cpu",
+) -> PreTrainedModel:
+    """A causal language model in evaluation mode.
+
+    No code from a model's folder or from the hub is run: the decoder of this project is known here.
+
+    Args:
+        name_or_path: a folder with a configuration and weights, or a name on the hub.
+        dtype: of the weights; float32 where None, whatever they were saved in.
+        device: where the weights go.
+
+    Raises:
+        BadModel: no such folder, a folder without configuration or weights, a name that neither
+            the local cache nor the hub can give, or a model that is not a causal language model.
+    """
+    name = str(name_or_path)
+    is_local = _is_folder(name)
+    if is_local:
+        _require_causal(name, _read_architectures(Path(name).expanduser()))
+    else:
+        require_hub_access(name, kind="model")
+    return _load(name, is_local=is_local, dtype=dtype, device=device)
+
+
+def _is_folder(name: str) -> bool:
+    """True for a usable model folder, False for what has the form of a name on the hub."""
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        if is_local_model(folder):
+            return True
+        missing = "weights" if (folder / "config.json").is_file() else "config.json"
+        raise BadModel(f"model {name!r}: the folder has no {missing}")
+    if folder.is_file():
+        raise BadModel(f"model {name!r} is a file; give the folder that holds config.json")
+    if not name or name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise BadModel(f"model {name!r}: there is no such folder")
+    return False
+
+
+def _read_architectures(folder: Path) -> list[str]:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        return list(config.get("architectures") or [])
+    except (ValueError, AttributeError, TypeError) as error:
+        raise BadModel(f"model {str(folder)!r}: config.json cannot be read ({error})") from error
+
+
+def _require_causal(name: str, architectures: list[str]) -> None:
+    """Refuse what says it is something else.
+
+    transformers would load a BERT as a causal model with a head that is new and random.
+    """
+    causal = ("ForCausalLM", "LMHeadModel")
+    if architectures and not any(a.endswith(causal) for a in architectures):
+        raise BadModel(
+            f"model {name!r} is a {architectures[0]}, not a causal language model (…ForCausalLM)"
+        )
+
+
+def _load(
+    name: str, *, is_local: bool, dtype: torch.dtype | None, device: str | torch.device
+) -> PreTrainedModel:
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    # Imported for its registration with the Auto classes.
+    import collapse.language.model.decoder  # noqa: F401
+
+    source = str(Path(name).expanduser()) if is_local else name
+    options: dict[str, Any] = {"local_files_only": is_local, "trust_remote_code": False}
+    try:
+        config = AutoConfig.from_pretrained(source, **options)
+        _require_causal(name, list(config.architectures or []))
+        model, report = AutoModelForCausalLM.from_pretrained(
+            source,
+            config=config,
+            dtype=dtype or torch.float32,
+            output_loading_info=True,
+            **options,
+        )
+    except BadModel:
+        raise
+    # The library raises errors of many unrelated classes: its own, the hub's, safetensors'.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300]
+        raise BadModel(f"model {name!r} cannot be loaded: {reason}") from error
+    if report["missing_keys"]:
+        raise BadModel(
+            f"model {name!r}: the weights lack {sorted(report['missing_keys'])[0]!r} and "
+            f"{len(report['missing_keys']) - 1} more; they would be random"
+        )
+    return model.to(device).eval()

@@ -1,0 +1,92 @@
+"""What a study's chains measured, as tables."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+from mlflow.entities import Run
+
+from collapse.tracking.runs import artifacts, client, find_runs
+
+SAMPLES = 4
+"""Sample texts of a generation that are read."""
+
+
+def chain_runs(experiment: str, fingerprints: Mapping[str, str]) -> dict[str, Run]:
+    """The run of each chain that has one.
+
+    Args:
+        experiment: MLflow experiment.
+        fingerprints: chain name to its fingerprint.
+    """
+    found = {}
+    for name, fingerprint in fingerprints.items():
+        tags = {"chain": name, "fingerprint": fingerprint, "run_kind": "chain"}
+        if known := find_runs(experiment, tags):
+            found[name] = known[0]
+    return found
+
+
+def measurements(chains: Sequence[Run]) -> pd.DataFrame:
+    """All generation metrics: columns arm, seed, generation, metric, value."""
+    rows = []
+    for run in chains:
+        for metric in run.data.metrics:
+            # A stage that was run again wrote a step twice: the later value holds.
+            history = sorted(
+                client().get_metric_history(run.info.run_id, metric), key=lambda one: one.timestamp
+            )
+            latest = {one.step: one.value for one in history}
+            rows += [(*_place(run), step, metric, value) for step, value in latest.items()]
+    return pd.DataFrame(rows, columns=["arm", "seed", "generation", "metric", "value"])
+
+
+def stage_runs(experiment: str, chains: Sequence[Run]) -> pd.DataFrame:
+    """Every run of a stage under these chains, failed ones too."""
+    parents = {run.info.run_id for run in chains}
+    rows = []
+    for run in find_runs(experiment, {"run_kind": "stage"}):
+        tags = run.data.tags
+        if tags.get("mlflow.parentRunId") in parents:
+            ended = run.info.end_time or run.info.start_time
+            rows.append(
+                {
+                    "run_id": run.info.run_id,
+                    "arm": tags["arm"],
+                    "seed": int(tags["seed"]),
+                    "generation": int(tags["generation"]),
+                    "stage": tags["stage"],
+                    "status": run.info.status,
+                    "seconds": (ended - run.info.start_time) / 1000,
+                    "fingerprint": tags["fingerprint"],
+                }
+            )
+    return (
+        pd.DataFrame(rows).sort_values(["arm", "seed", "generation", "stage"])
+        if rows
+        else (pd.DataFrame())
+    )
+
+
+def samples(chains: Sequence[Run]) -> pd.DataFrame:
+    """A few texts of every generation: columns arm, seed, generation, text."""
+    rows = []
+    for run in chains:
+        for tag, run_id in run.data.tags.items():
+            if tag.startswith("mirrored.quality."):
+                generation = int(tag.rpartition(".")[2])
+                texts = _sample_texts(artifacts(run_id) / "samples.jsonl")
+                rows += [(*_place(run), generation, text) for text in texts]
+    return pd.DataFrame(rows, columns=["arm", "seed", "generation", "text"])
+
+
+def _sample_texts(path: Path) -> list[str]:
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8") as file:
+        return [json.loads(line)["text"] for line, _ in zip(file, range(SAMPLES), strict=False)]
+
+
+def _place(run: Run) -> tuple[str, int]:
+    return run.data.tags["arm"], int(run.data.tags["seed"])

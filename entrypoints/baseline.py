@@ -1,0 +1,6 @@
+"""Train generation 0 on human text."""
+
+from collapse.execution.stage_door import run_stage_door
+
+if __name__ == "__main__":
+    raise SystemExit(run_stage_door("baseline"))

@@ -1,0 +1,6 @@
+"""Make corpus and tokenizer once for a study."""
+
+from collapse.execution.stage_door import run_stage_door
+
+if __name__ == "__main__":
+    raise SystemExit(run_stage_door("prepare"))

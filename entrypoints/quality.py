@@ -1,0 +1,6 @@
+"""Measure what a generation knows and says."""
+
+from collapse.execution.stage_door import run_stage_door
+
+if __name__ == "__main__":
+    raise SystemExit(run_stage_door("quality"))

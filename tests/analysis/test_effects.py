@@ -1,0 +1,128 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.effects import effects_table, judge, paired_differences
+from analysis.study import Claim, StudyRecord
+
+METRIC = "human/nll_nats"
+
+
+def record_with(differences: list[float], generations: int = 2) -> StudyRecord:
+    """Arm minus control is the given difference at the last generation, one a seed."""
+    rows = []
+    for seed, difference in enumerate(differences):
+        for generation in range(generations + 1):
+            share = difference if generation == generations else 0.0
+            base = 3.0 + 0.5 * seed
+            rows += [("tried", seed, generation, METRIC, base + share)]
+            rows += [("control", seed, generation, METRIC, base)]
+    columns = ["arm", "seed", "generation", "metric", "value"]
+    return StudyRecord(
+        name="planted",
+        question="",
+        control_arm="control",
+        arms=("tried", "control"),
+        seeds=tuple(range(len(differences))),
+        generations=generations,
+        settings={},
+        claims=(),
+        claims_hash="",
+        measurements=pd.DataFrame(rows, columns=columns),
+        samples=pd.DataFrame(),
+        runs=pd.DataFrame(),
+    )
+
+
+def claim_of(direction: str, margin: float = 0.05, generation: int | None = None) -> Claim:
+    return Claim("c", "", METRIC, direction, margin, ("tried", "control"), generation, "")
+
+
+SIX = [0.20, 0.22, 0.18, 0.21, 0.19, 0.23]
+
+
+def test_planted_effect_is_supported_and_its_opposite_refuted() -> None:
+    record = record_with(SIX)
+    supported = judge(claim_of("increase"), record)
+    assert supported.status == "supported"
+    assert supported.estimate == pytest.approx(np.mean(SIX))
+    assert supported.p == 2 / 64
+    assert supported.n_seeds == 6
+    refuted = judge(claim_of("decrease"), record)
+    assert refuted.status == "refuted"
+    assert "short of the margin of −0.050 nats a token" in refuted.reasons[0]
+    falling = record_with([-d for d in SIX])
+    assert judge(claim_of("decrease"), falling).status == "supported"
+    assert judge(claim_of("increase"), falling).status == "refuted"
+
+
+def test_an_effect_smaller_than_the_margin_is_refuted_not_supported() -> None:
+    verdict = judge(claim_of("increase", margin=0.5), record_with(SIX))
+    assert verdict.status == "refuted"
+
+
+def test_no_effect_at_all_refutes_a_claim_with_a_margin() -> None:
+    verdict = judge(claim_of("increase"), record_with([0.01, -0.01, 0.002, 0.0, -0.004, 0.006]))
+    assert verdict.status == "refuted"
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+def test_too_few_seeds_decide_nothing(n: int) -> None:
+    verdict = judge(claim_of("increase"), record_with(SIX[:n]))
+    assert verdict.status == "undecided"
+    reached = {1: "1", 2: "0.5", 3: "0.25", 5: "0.0625"}[n]
+    assert f"{n} seed" in verdict.reasons[0]
+    assert f"can reach is {reached}; 6 would reach 0.031" in verdict.reasons[0]
+    assert (verdict.interval is None) == (n == 1)
+
+
+def test_an_interval_across_the_margin_decides_nothing() -> None:
+    verdict = judge(claim_of("increase"), record_with([0.06, 0.02, 0.09, 0.01, 0.07, 0.08]))
+    assert verdict.status == "undecided"
+    assert any("both sides of the margin" in reason for reason in verdict.reasons)
+
+
+def test_one_seed_short_of_the_margin_keeps_six_from_p_5_percent() -> None:
+    # The interval clears the margin, the exact test does not: both are needed.
+    verdict = judge(claim_of("increase"), record_with([0.049, 0.2, 0.2, 0.2, 0.2, 0.2]))
+    assert verdict.interval is not None
+    assert verdict.interval[0] > 0.05
+    assert verdict.p == pytest.approx(4 / 64)
+    assert verdict.status == "undecided"
+
+
+def test_missing_chains_are_named_and_not_counted() -> None:
+    whole = record_with([*SIX, 0.2])
+    rows = whole.measurements
+    gone = (rows["arm"] == "tried") & (rows["seed"] == 3) & (rows["generation"] == 2)
+    infinite = (rows["arm"] == "control") & (rows["seed"] == 5) & (rows["generation"] == 2)
+    rows = rows[~gone].assign(value=rows["value"].mask(infinite, np.inf))
+    record = StudyRecord(**{**vars(whole), "measurements": rows})
+    pairs = paired_differences(record, METRIC, "tried", "control", 2)
+    assert pairs.left_out == (3, 5)
+    np.testing.assert_allclose(pairs.differences, [0.20, 0.22, 0.18, 0.19, 0.2])
+    reasons = judge(claim_of("increase"), record).reasons
+    assert any("Seed 3, 5 left out" in reason for reason in reasons)
+
+
+@pytest.mark.parametrize(
+    ("generation", "words"), [(0, "shared by all arms"), (7, "ends at generation 2")]
+)
+def test_generations_without_a_contrast(generation: int, words: str) -> None:
+    verdict = judge(claim_of("increase", generation=generation), record_with(SIX))
+    assert verdict.status == "undecided"
+    assert words in verdict.reasons[0]
+
+
+def test_a_metric_that_nobody_measured() -> None:
+    claim = Claim("c", "", "truth/kl", "increase", 0.1, ("tried", "control"), None, "")
+    verdict = judge(claim, record_with(SIX))
+    assert (verdict.status, verdict.estimate, verdict.p) == ("undecided", None, None)
+
+
+def test_effects_table_has_the_paired_numbers() -> None:
+    table = effects_table(record_with(SIX), (METRIC,))
+    row = table.iloc[0]
+    assert (len(table), row["arm"], row["n_seeds"]) == (1, "tried", 6)
+    assert row["mean"] == pytest.approx(np.mean(SIX))
+    assert (row["p"], row["least_p"]) == (2 / 64, 2 / 64)

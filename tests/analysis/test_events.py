@@ -1,0 +1,61 @@
+import pandas as pd
+
+from analysis.events import first_events
+from analysis.study import StudyRecord
+from tests.analysis.made_up_study import made_up_study
+
+
+def chains(metric: str, **values: list[float | None]) -> StudyRecord:
+    rows = [
+        (arm, 0, generation, metric, value)
+        for arm, chain in values.items()
+        for generation, value in enumerate(chain)
+        if value is not None
+    ]
+    columns = ["arm", "seed", "generation", "metric", "value"]
+    return made_up_study(
+        arms=tuple(values), seeds=(0,), measurements=pd.DataFrame(rows, columns=columns)
+    )
+
+
+def only_event(record: StudyRecord) -> tuple[object, object, str]:
+    (row,) = first_events(record).to_dict("records")
+    seen = tuple(
+        None if pd.isna(row[key]) else row[key] for key in ("generation", "observed_until")
+    )
+    return (*seen, row["status"])
+
+
+def test_excess_over_the_control_makes_the_event() -> None:
+    # The control rises too: an excess of 0.04 at generation 2 is none, 0.06 at 3 is one.
+    record = chains("human/nll_nats", replace=[1.0, 1.1, 1.24, 1.36], fresh=[1.0, 1.1, 1.2, 1.3])
+    assert only_event(record) == (3, 3, "seen")
+
+
+def test_valid_stories_have_to_fall_by_more_than_ten_points() -> None:
+    metric = "truth/valid_fraction"
+    fresh = [0.7, 0.7, 0.7, 0.7]
+    assert only_event(chains(metric, replace=[0.7, 0.65, 0.6, 0.5], fresh=fresh))[0] == 3
+    # Exactly ten points are not more than ten, whatever binary fractions say.
+    assert only_event(chains(metric, replace=[0.7, 0.6, 0.6, 0.6], fresh=fresh))[2] == "not seen"
+    assert only_event(chains(metric, replace=[0.7, 0.9, 0.9, 0.9], fresh=fresh))[2] == "not seen"
+
+
+def test_what_came_before_the_first_look_is_unresolved() -> None:
+    fresh = [1.0, 1.0, 1.0, 1.0]
+    at_one = chains("human/nll_nats", replace=[1.0, 1.2, 1.3, 1.4], fresh=fresh)
+    assert only_event(at_one) == (1, 3, "unresolved")
+    gap = chains("human/nll_nats", replace=[1.0, 1.0, None, 1.4], fresh=fresh)
+    assert only_event(gap) == (3, 3, "unresolved")
+
+
+def test_a_chain_that_stopped_is_observed_only_until_then() -> None:
+    fresh = [1.0, 1.0, 1.0, 1.0]
+    stopped = chains("human/nll_nats", replace=[1.0, 1.01, None, None], fresh=fresh)
+    assert only_event(stopped) == (None, 1, "not seen")
+    never = chains("human/nll_nats", replace=[1.0, None, None, None], fresh=fresh)
+    assert only_event(never) == (None, None, "not measured")
+
+
+def test_no_control_no_event() -> None:
+    assert first_events(chains("human/nll_nats", replace=[1.0, 2.0])).empty

@@ -1,0 +1,53 @@
+import pandas as pd
+import pytest
+
+from analysis.study import Claim, metric_values
+from collapse.errors import BadInput, BadParameter
+from tests.analysis.made_up_study import KL_CLAIM, made_up_measurements, made_up_study
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("direction", "up", "increase or decrease"),
+        ("margin", -0.1, "0 or more"),
+        ("margin", float("nan"), "0 or more"),
+        ("contrast", ("replace", "replace"), "two different arms"),
+    ],
+)
+def test_claims_that_make_no_sense(field: str, value: object, words: str) -> None:
+    with pytest.raises(BadParameter, match=words):
+        Claim(**{**vars(KL_CLAIM), field: value})
+
+
+def test_missing_columns_and_odd_numbers_are_refused() -> None:
+    rows = made_up_measurements(("replace",), (0,), 1)
+    with pytest.raises(BadInput, match="no column metric"):
+        made_up_study(measurements=rows.drop(columns="metric"))
+    with pytest.raises(BadInput, match="generation must be a whole number"):
+        made_up_study(measurements=rows.assign(generation="first"))
+
+
+def test_repeated_rows_are_one_and_contradictions_are_refused() -> None:
+    rows = made_up_measurements(("replace",), (0,), 1)
+    twice = made_up_study(measurements=pd.concat([rows, rows]))
+    assert len(twice.measurements) == len(rows)
+    with pytest.raises(BadInput, match="two different values of human/nll_nats for arm replace"):
+        made_up_study(measurements=pd.concat([rows, rows.assign(value=9.0)]))
+
+
+def test_seeds_and_generations_may_come_as_text() -> None:
+    rows = made_up_measurements(("replace", "fresh"), (0, 1), 3)
+    record = made_up_study(measurements=rows.astype({"seed": str, "generation": str}))
+    assert metric_values(record, "human/nll_nats").index.is_unique
+    assert len(metric_values(record, "human/nll_nats")) == 16
+
+
+def test_values_are_of_planned_chains_and_finite() -> None:
+    rows = made_up_measurements(("replace", "static"), (0, 1, 7), 5)
+    # What a tracking store makes of infinity.
+    rows.loc[0, "value"] = 1.7976931348623157e308
+    record = made_up_study(measurements=rows)
+    values = metric_values(record, rows.loc[0, "metric"])
+    assert len(values) == 2 * 4 - 1
+    assert set(values.index.get_level_values("arm")) == {"replace"}

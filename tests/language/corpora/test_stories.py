@@ -1,0 +1,497 @@
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations, takewhile
+from string import Formatter
+
+import numpy as np
+import pytest
+
+from collapse.errors import BadParameter
+from collapse.language.corpora import stories
+from collapse.language.corpora.stories.content import STORY
+from collapse.language.corpora.stories.corpus import machine
+from collapse.language.corpora.stories.derivation import Recogniser, Sampler
+from collapse.language.corpora.stories.grammar import (
+    Case,
+    Choice,
+    Node,
+    Sequence,
+    bind,
+    choice,
+    maybe,
+    seq,
+    setting,
+)
+from collapse.language.corpora.stories.machine import (
+    END,
+    Edge,
+    Machine,
+    MalformedGrammarError,
+    compile_grammar,
+)
+
+WHO = bind("who", "who she", ("Ann", "she"), ("Bob", "he"), ("Cy", "he"), slope=1.3)
+TINY = seq(
+    "So ",
+    WHO,
+    choice(
+        "did",
+        setting(seq("{who} ran", maybe("far", 0.3, " far")), deed="run"),
+        setting("{who} sat", deed="sit"),
+        slope=0.7,
+    ),
+    ". ",
+    Case("deed", {"run": choice("end.run", "{who} won.", "{she} fell."), "sit": "{she} slept."}),
+)
+AMBIGUOUS = seq("A", choice("first", " big", " big red"), choice("second", " red cat.", " cat."))
+
+
+def parses(
+    node: Node, text: str, at: int, known: Mapping[str, str]
+) -> Iterator[tuple[int, dict[str, str], float]]:
+    """All ways to read a beginning of text[at:] as the node: (end, fields, probability).
+
+    Reads the grammar itself, and knows nothing of the compiled machine.
+    """
+    if isinstance(node, str):
+        said = node.format_map(known)
+        if text.startswith(said, at):
+            yield at + len(said), dict(known), 1.0
+    elif isinstance(node, Case):
+        yield from parses(node.branches[known[node.field]], text, at, known)
+    elif isinstance(node, Choice):
+        for option in node.options:
+            for end, after, p in parses(option.node, text, at, {**known, **option.fields}):
+                yield end, after, p * option.probability
+    else:
+        yield from parts(node.parts, text, at, known)
+
+
+def parts(
+    nodes: tuple[Node, ...], text: str, at: int, known: Mapping[str, str]
+) -> Iterator[tuple[int, dict[str, str], float]]:
+    if not nodes:
+        yield at, dict(known), 1.0
+        return
+    for middle, between, p in parses(nodes[0], text, at, known):
+        for end, after, q in parts(nodes[1:], text, middle, between):
+            yield end, after, p * q
+
+
+def readings(node: Node, text: str) -> list[float]:
+    """The probability of each derivation of the whole text."""
+    return [p for end, _, p in parses(node, text, 0, {}) if end == len(text)]
+
+
+def tellings(node: Node, known: Mapping[str, str]) -> Iterator[tuple[str, dict[str, str], float]]:
+    """All derivations of the node, by expanding the grammar: (text, fields, probability)."""
+    if isinstance(node, str):
+        yield node.format_map(known), dict(known), 1.0
+    elif isinstance(node, Case):
+        yield from tellings(node.branches[known[node.field]], known)
+    elif isinstance(node, Choice):
+        for option in node.options:
+            for text, after, p in tellings(option.node, {**known, **option.fields}):
+                yield text, after, p * option.probability
+    elif not node.parts:
+        yield "", dict(known), 1.0
+    else:
+        for text, between, p in tellings(node.parts[0], known):
+            for more, after, q in tellings(Sequence(node.parts[1:]), between):
+                yield text + more, after, p * q
+
+
+def ambiguous_pair(compiled: Machine) -> tuple[str, int, int] | None:
+    """A choice point and two of its options that may lead to one text; None: there is no such text.
+
+    Walks both options side by side through all pairs of states, as far as what one says is a
+    beginning of what the other says. A field that both walks hold alike is compared by name; where
+    it meets other words, any of its values counts. So None is a proof for the whole grammar.
+    """
+    values: dict[str, set[str]] = {}
+    for state in compiled.states:
+        for edge in state.edges:
+            for field, value in edge.fields.items():
+                values.setdefault(field, set()).add(value)
+    for state in compiled.states:
+        for i, j in combinations(range(len(state.edges)), 2):
+            if may_meet(compiled, values, (state.edges[i], state.edges[j])):
+                return state.name, i, j
+    return None
+
+
+def spell(template: str, known: Mapping[str, str]) -> tuple[str, ...]:
+    """Single letters, and holes as "{field}" where the walks do not differ in the field."""
+    letters: list[str] = []
+    for literal, field, _, _ in Formatter().parse(template):
+        letters.extend(literal)
+        if field:
+            letters.extend(known[field] if field in known else ["{" + field + "}"])
+    return tuple(letters)
+
+
+def unsaid(
+    a: tuple[str, ...], b: tuple[str, ...], values: Mapping[str, set[str]]
+) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """What is left of each after their common beginning; None where they cannot agree."""
+    at = 0
+    while at < len(a) and at < len(b) and a[at] == b[at]:
+        at += 1
+    a, b = a[at:], b[at:]
+    if not a or not b or not (len(a[0]) > 1 or len(b[0]) > 1):
+        return (a, b) if not a or not b else None
+    for one in values[a[0][1:-1]] if len(a[0]) > 1 else ["".join(takewhile(is_letter, a))]:
+        for two in values[b[0][1:-1]] if len(b[0]) > 1 else ["".join(takewhile(is_letter, b))]:
+            if one.startswith(two) or two.startswith(one):
+                raise Undecided(f"{a} or {b}")
+    return None
+
+
+class Undecided(Exception):
+    pass
+
+
+def is_letter(sign: str) -> bool:
+    return len(sign) == 1
+
+
+def may_meet(
+    compiled: Machine, values: Mapping[str, set[str]], edges: tuple[Edge, Edge]
+) -> bool:
+    stack: list[tuple[Walk, Walk]] = []
+    seen: set[tuple[Walk, Walk]] = set()
+
+    def push(one: Walk, two: Walk) -> None:
+        left = unsaid(one.said, two.said, values)
+        if left is not None:
+            differ = {
+                field
+                for field in one.known.keys() | two.known.keys()
+                if one.known.get(field) != two.known.get(field)
+            }
+            pair = tuple(
+                Walk(rest, walk.target, frozenset((f, v) for f, v in walk.fields if f in differ))
+                for rest, walk in zip(left, (one, two), strict=True)
+            )
+            if pair not in seen:
+                seen.add(pair)
+                stack.append(pair)
+
+    def follow(walk: Walk, edge: Edge) -> Walk:
+        known = walk.known
+        fields = walk.fields | frozenset(edge.fields.items())
+        return Walk(walk.said + spell(edge.text, known), edge.target, fields)
+
+    nothing = Walk((), END, frozenset())
+    push(follow(nothing, edges[0]), follow(nothing, edges[1]))
+    while stack:
+        one, two = stack.pop()
+        if one.target == two.target == END:
+            if one.said == two.said == ():
+                return True
+            continue
+        # The walk that has said less goes on; of two that are level, the one that is behind.
+        if not one.said and one.target != END and (two.said or one.target >= two.target):
+            for edge in compiled.states[one.target].edges:
+                push(follow(one, edge), two)
+        elif not two.said and two.target != END:
+            for edge in compiled.states[two.target].edges:
+                push(one, follow(two, edge))
+    return False
+
+
+@dataclass(frozen=True)
+class Walk:
+    """What a walk has said beyond the other, where it is, and the fields in which it differs."""
+
+    said: tuple[str, ...]
+    target: int
+    fields: frozenset[tuple[str, str]]
+
+    @property
+    def known(self) -> dict[str, str]:
+        return dict(self.fields)
+
+
+@pytest.fixture(scope="module")
+def derivations() -> list[stories.Derivation]:
+    return stories.sample_derivations(10_000, np.random.default_rng(20))
+
+
+# --- the engine, on grammars small enough to expand ---------------------------------------------
+
+
+def test_tiny_grammar_by_hand():
+    # P("So Bob sat. he slept.") = P(second of three at slope 1.3) * P(second of two at slope 0.7)
+    bob = 2**-1.3 / (1 + 2**-1.3 + 3**-1.3)
+    sat = 2**-0.7 / (1 + 2**-0.7)
+    found = Recogniser(compile_grammar(TINY))("So Bob sat. he slept.")
+    assert found is not None
+    assert found.choices == (("who", 1), ("did", 1))
+    assert found.log_probability_nats == pytest.approx(math.log(bob * sat), abs=1e-12)
+
+
+def test_tiny_grammar_against_expansion():
+    compiled = compile_grammar(TINY)
+    told = {text: p for text, _, p in tellings(TINY, {})}
+    assert len(told) == 3 * (2 * 2 + 1) == compiled.derivation_count()
+    assert math.fsum(told.values()) == pytest.approx(1, abs=1e-12)
+    entropy = -math.fsum(p * math.log(p) for p in told.values())
+    assert compiled.entropy_nats() == pytest.approx(entropy, abs=1e-12)
+    recogniser = Recogniser(compiled)
+    for text, p in told.items():
+        assert recogniser(text).log_probability_nats == pytest.approx(math.log(p), abs=1e-12)
+    words = {word.strip(".").lower() for text in told for word in text.split()}
+    assert compiled.vocabulary() == words
+
+
+def test_tiny_grammar_option_probabilities():
+    compiled = compile_grammar(TINY)
+    recogniser = Recogniser(compiled)
+    expected: dict[tuple[str, int], float] = {}
+    for text, _, p in tellings(TINY, {}):
+        for pair in recogniser(text).choices:
+            expected[pair] = expected.get(pair, 0.0) + p
+    assert compiled.option_probabilities() == pytest.approx(expected, abs=1e-12)
+
+
+def test_tiny_grammar_is_sampled_with_its_probabilities():
+    draws = 50_000
+    texts = Sampler(compile_grammar(TINY)).texts(draws, np.random.default_rng(3))
+    for text, _, p in tellings(TINY, {}):
+        assert texts.count(text) / draws == pytest.approx(p, abs=5 * math.sqrt(p / draws))
+
+
+def test_ambiguity_is_found():
+    compiled = compile_grammar(AMBIGUOUS)
+    assert len(readings(AMBIGUOUS, "A big red cat.")) == 2
+    assert compiled.derivation_count() == 4
+    assert len({text for text, _, _ in tellings(AMBIGUOUS, {})}) == 3
+    assert ambiguous_pair(compiled) == ("first", 0, 1)
+    same_name = bind("who", "who", ("Ann",), ("Bob",), ("Ann",))
+    assert ambiguous_pair(compile_grammar(seq(same_name, "{who} ran."))) == ("who", 0, 2)
+    assert ambiguous_pair(compile_grammar(seq(same_name, choice("x", "One ", "Two "), "{who}.")))
+    assert ambiguous_pair(compile_grammar(TINY)) is None
+    # "{who} ran" is "Ann ran" where Ann was chosen: a hole may spell what another option says.
+    hidden = seq(bind("who", "who", ("Ann",), ("Bob",)), "{who}: ", choice("x", "{who}", "Ann"), "!")
+    assert len(readings(hidden, "Ann: Ann!")) == 2
+    with pytest.raises(Undecided):
+        ambiguous_pair(compile_grammar(hidden))
+
+
+@pytest.mark.parametrize(
+    ("grammar", "message"),
+    [
+        (seq(choice("a", "x", "y"), "{who}"), "nothing sets"),
+        (seq(choice("a", "x", setting("y", who="Ann")), choice("b", "{who}", "z")), "nothing sets"),
+        (seq(choice("a", "x", "y"), choice("a", "p", "q")), "two different"),
+        (seq(WHO, "{who}", WHO), "set twice"),
+        (seq(choice("a", "x", "y"), Case("who", {"Ann": "z"})), "no branch"),
+    ],
+)
+def test_malformed_grammars_are_refused(grammar: Node, message: str):
+    with pytest.raises(MalformedGrammarError, match=message):
+        compile_grammar(grammar)
+
+
+# --- the stories --------------------------------------------------------------------------------
+
+
+def test_entropy_is_the_mean_surprise(derivations: list[stories.Derivation]):
+    surprise = np.array([-found.log_probability_nats for found in derivations])
+    standard_error = surprise.std(ddof=1) / math.sqrt(len(surprise))
+    assert standard_error < 0.05
+    assert abs(surprise.mean() - stories.entropy_nats()) < 2 * standard_error
+
+
+def test_recognise_returns_what_was_drawn(derivations: list[stories.Derivation]):
+    for drawn in derivations:
+        assert stories.recognise(drawn.text) == drawn
+
+
+def test_sample_draws_the_texts_of_the_derivations():
+    texts = stories.sample(500, np.random.default_rng(8))
+    drawn = stories.sample_derivations(500, np.random.default_rng(8))
+    assert texts == [found.text for found in drawn]
+    assert texts != stories.sample(500, np.random.default_rng(9))
+    assert texts[:100] == stories.sample(100, np.random.default_rng(8))
+
+
+def test_one_derivation_by_a_parser_of_its_own(derivations: list[stories.Derivation]):
+    for drawn in derivations[:300]:
+        found = readings(STORY, drawn.text)
+        assert len(found) == 1
+        assert math.log(found[0]) == pytest.approx(drawn.log_probability_nats, abs=1e-9)
+
+
+def test_no_text_has_two_derivations_at_all():
+    assert ambiguous_pair(machine()) is None
+
+
+def test_each_choice_is_drawn_as_often_as_computed(derivations: list[stories.Derivation]):
+    counts: dict[tuple[str, int], int] = {}
+    for drawn in derivations:
+        assert len(set(drawn.choices)) == len(drawn.choices)
+        for pair in drawn.choices:
+            counts[pair] = counts.get(pair, 0) + 1
+    probabilities = machine().option_probabilities()
+    expected = np.array(list(probabilities.values())) * len(derivations)
+    observed = np.array([counts.get(pair, 0) for pair in probabilities])
+    assert set(counts) <= set(probabilities)
+    # Under the truth each term has mean 1 - p; 5 standard deviations of the largest of hundreds.
+    assert np.abs((observed - expected) / np.sqrt(expected)).max() < 5
+    assert np.mean((observed - expected) ** 2 / expected) == pytest.approx(1, abs=0.35)
+
+
+def test_a_swapped_word_never_keeps_the_derivation(derivations: list[stories.Derivation]):
+    rng = np.random.default_rng(5)
+    words = sorted(stories.vocabulary())
+    refused = 0
+    for drawn in derivations[:3000]:
+        tokens = drawn.text.split(" ")
+        at = int(rng.integers(len(tokens)))
+        word = words[int(rng.integers(len(words)))]
+        if word == tokens[at]:
+            continue
+        changed = " ".join([*tokens[:at], word, *tokens[at + 1 :]])
+        found = stories.recognise(changed)
+        assert (found is not None) == bool(readings(STORY, changed) if found else False)
+        assert found is None or (found.text == changed and found.choices != drawn.choices)
+        refused += found is None
+    assert refused > 2900
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text + " ",
+        lambda text: " " + text,
+        lambda text: text[:-1],
+        lambda text: text + text,
+        lambda text: text.replace(" ", "  ", 1),
+        lambda text: text.upper(),
+        lambda text: text + "{hero}",
+        lambda text: "",
+    ],
+)
+def test_almost_stories_are_refused(damage, derivations: list[stories.Derivation]):
+    for drawn in derivations[:200]:
+        assert stories.recognise(damage(drawn.text)) is None
+
+
+def test_a_wrong_pronoun_or_name_is_refused():
+    assert stories.recognise("Lily lost her ball.") is None
+    told = next(
+        found.text
+        for found in stories.sample_derivations(500, np.random.default_rng(0))
+        if found.text.startswith("One day, Lily lost her ")
+    )
+    assert stories.recognise(told) is not None
+    assert stories.recognise(told.replace(" her ", " his ", 1)) is None
+    assert stories.recognise(told.replace("Lily", "Tom", 1)) is None
+
+
+def test_size():
+    assert stories.story_count() > 10**12
+    assert len(stories.vocabulary()) > 300
+    texts = stories.sample(2000, np.random.default_rng(4))
+    assert len(set(texts)) > 1980
+    assert 40 < np.mean([len(text.split()) for text in texts]) < 60
+    assert max(len(text.split()) for text in texts) < 90
+
+
+def test_english_of_the_surface(derivations: list[stories.Derivation]):
+    for drawn in derivations:
+        text = drawn.text
+        assert "  " not in text
+        assert text[-1] in '.!?"'
+        assert text[0].isupper() or text[0] == '"'
+        assert text.count('"') % 2 == 0
+        assert text.isascii()
+        words = text.replace('"', "").split()
+        for article, word in zip(words, words[1:], strict=False):
+            if article in {"a", "A"}:
+                assert word[0] not in "aeiou" or word.startswith(("one", "use"))
+            if article in {"an", "An"}:
+                assert word[0] in "aeiou"
+
+
+def test_words_of_the_vocabulary_are_the_words_of_the_stories():
+    texts = stories.sample(60_000, np.random.default_rng(6))
+    seen = {
+        word.strip('.,!?":')
+        for text in texts
+        for word in text.lower().split()
+    }
+    assert seen <= stories.vocabulary()
+    assert stories.vocabulary() - seen <= set()
+
+
+# --- the tail -----------------------------------------------------------------------------------
+
+
+def test_tail_is_worth_watching():
+    rare = stories.tail()
+    assert len(rare) >= 60
+    assert all(0.0004 < choice.probability < stories.RARE_BELOW for choice in rare)
+    assert len(stories.tail(0.02)) > len(rare)
+
+
+def test_tail_coverage_is_one_under_the_truth():
+    coverages = [
+        stories.tail_coverage(stories.sample_derivations(1000, np.random.default_rng(k)), 1000)
+        for k in range(20)
+    ]
+    assert np.mean(coverages) == pytest.approx(1, abs=0.01)
+
+
+def test_tail_coverage_of_the_most_frequent_half(derivations: list[stories.Derivation]):
+    by_frequency = sorted(derivations, key=lambda found: -found.log_probability_nats)
+    frequent = by_frequency[: len(by_frequency) // 2]
+    rng = np.random.default_rng(0)
+    chosen = [frequent[k] for k in rng.choice(len(frequent), 2000, replace=False)]
+    assert stories.tail_coverage(chosen, 2000) < 0.9
+
+
+def test_tail_coverage_and_shares_by_hand():
+    rare = stories.tail()
+    one = stories.Derivation("", ((rare[0].name, rare[0].option), ("hero", 0)), 0.0)
+    shares = stories.rare_shares([one, one], 4)
+    assert shares[rare[0]] == 0.5
+    assert sum(shares.values()) == 0.5
+    expected = sum(1 - (1 - choice.probability) ** 4 for choice in rare)
+    assert stories.tail_coverage([one, one], 4) == pytest.approx(1 / expected)
+    assert stories.tail_coverage([], 4) == 0
+
+
+def test_bad_numbers_are_named():
+    with pytest.raises(BadParameter, match="-3"):
+        stories.sample(-3, np.random.default_rng(0))
+    with pytest.raises(BadParameter, match="0 texts"):
+        stories.tail_coverage([], 0)
+    with pytest.raises(BadParameter, match="1 texts cannot hold 2"):
+        stories.rare_shares(stories.sample_derivations(2, np.random.default_rng(0)), 1)
+    with pytest.raises(BadParameter, match=r"1\.5"):
+        stories.tail(1.5)
+    with pytest.raises(BadParameter, match="no choice"):
+        stories.tail(1e-9)
+
+
+# --- the fingerprint ----------------------------------------------------------------------------
+
+
+def test_fingerprint_sees_every_change():
+    base = compile_grammar(choice("a", "x", "y", "z")).fingerprint()
+    others = [
+        choice("a", "x", "y", "w"),
+        choice("a", "y", "x", "z"),
+        choice("b", "x", "y", "z"),
+        choice("a", "x", "y", "z", slope=1.01),
+        choice("a", "x", "y", setting("z", who="Ann")),
+        seq("A", choice("a", "x", "y", "z")),
+    ]
+    prints = [compile_grammar(grammar).fingerprint() for grammar in others]
+    assert len({base, *prints}) == 1 + len(others)
+    assert compile_grammar(choice("a", "x", "y", "z")).fingerprint() == base
+    assert stories.fingerprint() == compile_grammar(STORY).fingerprint()

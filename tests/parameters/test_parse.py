@@ -1,0 +1,106 @@
+import pytest
+
+from collapse.errors import BadParameter
+from collapse.parameters.doors import DOORS, Experiment, RecurseStep
+from collapse.parameters.fields import parameter_fields
+from collapse.parameters.parse import read_arguments, value_of
+from collapse.parameters.study import load_study
+
+
+def parse(door: type, *words: str, arm: str | None = None):
+    return load_study("quickstart").door(door, read_arguments(door, words), arm)
+
+
+def test_both_spellings_and_the_study_word() -> None:
+    made = parse(RecurseStep, "--generation", "3", "--learning-rate=1.0e-4", "--steps", "study")
+    assert (made.generation, made.learning_rate, made.steps) == (3, 1e-4, 100)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--genration", "3"], "did you mean generation"),
+        (["--generation", "-1"], "1 or more"),
+        (["--generation", "0"], "baseline"),
+        (["--steps", "abc"], "not a whole number"),
+        (["--steps", "1.5"], "not a whole number"),
+        (["--learning_rate", "nan"], "not a number"),
+        (["--learning_rate", "-1"], "above 0"),
+        (["--temperature", "inf"], "not a number"),
+        (["--rerun", "maybe"], "not true or false"),
+        (["--optimizer", "sgd"], "one of muon, adamw"),
+        (["--steps"], "has no value"),
+        (["oops"], "unexpected word"),
+        (["--arm", "a b"], "arm"),
+        (["--synthetic_fraction", "1.2"], "from 0 to 1"),
+    ],
+)
+def test_bad_words_are_refused_by_name(words: list[str], says: str) -> None:
+    with pytest.raises(BadParameter, match=says) as caught:
+        parse(RecurseStep, *words, arm="replace")
+    assert "\n" not in str(caught.value)
+
+
+def test_whole_numbers_may_be_written_with_a_point_and_are_kept_exact() -> None:
+    fields = parameter_fields(RecurseStep)
+    assert value_of(fields["steps"], "100.0") == 100
+    assert value_of(fields["seed"], "9007199254740993") == 9007199254740993
+
+
+def test_every_default_passes_its_own_check() -> None:
+    for door in DOORS.values():
+        for name, one in parameter_fields(door).items():
+            assert value_of(one, one.default) == one.default, name
+
+
+def test_layers_go_over_one_another(tmp_path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "question: q\n"
+        "arms: {replace: {}, half: {kind: mixed, synthetic_fraction: 0.25}, fresh: {}}\n"
+        "control: fresh\nsettings: {steps: 7, documents: 11}\nscales: {cpu: {steps: 5}}\n"
+    )
+    whole, small = load_study(str(file)), load_study(str(file), "cpu")
+    assert whole.door(RecurseStep, {}, "half").synthetic_fraction == 0.25
+    assert whole.door(RecurseStep, {}, "half").kind == "mixed"
+    assert whole.door(RecurseStep, {}, "static").kind == "static"
+    assert (whole.door(Experiment, {}).steps, small.door(Experiment, {}).steps) == (7, 5)
+    assert small.door(Experiment, {"steps": "9"}).steps == 9
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("arms: {fresh: {}}\ncontrol: nobody", "control"),
+        ("arms: {odd: {}}\ncontrol: odd", "needs a kind|kind"),
+        ("arms: {fresh: {stepz: 3}}\ncontrol: fresh", "did you mean steps"),
+        ("arms: {fresh: {}}\ncontrol: fresh\nsettings: {steps: -3}", "above 0"),
+        ("arms: {fresh: {}}\ncontrol: fresh\nclaims: [{id: c}]", "claim 'c' has no"),
+        ("- 1", "mapping"),
+        ("arms: [", "YAML"),
+        ("arms: {fresh: {}}\ncontrol: fresh\nsurprise: 1", "unknown key"),
+    ],
+)
+def test_bad_study_files_are_refused(tmp_path, text: str, says: str) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(text)
+    with pytest.raises(BadParameter, match=says) as caught:
+        load_study(str(file))
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_study_names_the_known_ones() -> None:
+    with pytest.raises(BadParameter, match="quickstart"):
+        load_study("quikstart")
+
+
+def test_claims_hash_changes_with_a_claim(tmp_path) -> None:
+    text = (
+        "arms: {replace: {}, fresh: {}}\ncontrol: fresh\nclaims:\n"
+        "  - {id: a, statement: s, indicator: i, direction: increase, margin: 0.05,"
+        " contrast: [replace, fresh], refuted_if: r}\n"
+    )
+    for name, content in (("one", text), ("two", text.replace("0.05", "0.06"))):
+        (tmp_path / f"{name}.yaml").write_text(content)
+    one, two = (load_study(str(tmp_path / f"{n}.yaml")).claims_hash for n in ("one", "two"))
+    assert one != two

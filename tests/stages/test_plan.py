@@ -1,0 +1,130 @@
+import dataclasses
+
+import pytest
+
+from collapse.errors import BadParameter
+from collapse.parameters.study import load_study
+from collapse.stages.fingerprint import (
+    chain_fingerprint,
+    fingerprints,
+    imported_modules,
+    sources_hash,
+)
+from collapse.stages.plan import merge_equal, plan_chain, plan_study
+
+STUDY = load_study("quickstart")
+CORPORA = {"stories": "abc"}
+
+
+def chain(**given):
+    return plan_chain(STUDY, given, arm="replace", seed=0, generation=3, probes=("quality",))
+
+
+def test_chain_is_ordered_and_complete() -> None:
+    plan = chain()
+    stages = [(step.stage, step.generation) for step in plan.steps]
+    assert stages == [
+        ("prepare", None),
+        ("baseline", 0),
+        ("quality", 0),
+        ("recurse_step", 1),
+        ("quality", 1),
+        ("recurse_step", 2),
+        ("quality", 2),
+        ("recurse_step", 3),
+        ("quality", 3),
+    ]
+    seen: set[str] = set()
+    for step in plan.steps:
+        assert set(step.needs) <= seen
+        seen.add(step.key)
+
+
+def test_generation_three_needs_all_before_it() -> None:
+    plan = chain()
+    assert plan.step("recurse_step/replace/seed0/gen3").needs == (
+        "prepare/replace/seed0",
+        "baseline/replace/seed0/gen0",
+        "recurse_step/replace/seed0/gen1",
+        "recurse_step/replace/seed0/gen2",
+    )
+
+
+def test_arms_of_a_seed_share_generation_0_and_seeds_do_not() -> None:
+    plan = plan_study(STUDY, {"arms": "replace,fresh,static", "seeds": "2"})
+    merged = merge_equal(plan, fingerprints(plan, CORPORA))
+    baselines = [step for step in merged.steps if step.stage == "baseline"]
+    assert [tuple(c.arm for c in step.chains) for step in baselines] == [
+        ("replace", "fresh", "static"),
+        ("replace", "fresh", "static"),
+    ]
+    assert len([step for step in merged.steps if step.stage == "prepare"]) == 1
+    assert len([step for step in merged.steps if step.stage == "quality"]) == 2 * (1 + 3 * 3)
+    keys = {step.key for step in merged.steps}
+    assert all(need in keys for step in merged.steps for need in step.needs)
+
+
+def test_fingerprint_follows_what_matters_and_nothing_else() -> None:
+    def last(**given) -> str:
+        plan = chain(**given)
+        return fingerprints(plan, {"stories": "abc", "other": "abc"})[plan.steps[-1].key]
+
+    base = last()
+    assert last() == base
+    assert last(corpus="other") == base  # another path, the same content
+    assert last(checkpoint_every="7") == base
+    assert last(rerun="true") == base
+    for change in ({"steps": "99"}, {"baseline_steps": "9"}, {"vocabulary_size": "512"}):
+        assert last(**change) != base
+    plan = chain()
+    assert fingerprints(plan, {"stories": "xyz"})[plan.steps[-1].key] != base
+
+
+def test_what_only_later_generations_use_leaves_generation_0_alone() -> None:
+    def baseline(**given) -> str:
+        plan = chain(**given)
+        return fingerprints(plan, CORPORA)["baseline/replace/seed0/gen0"]
+
+    assert baseline(steps="7", documents="9", kind="fresh", temperature="0.5") == baseline()
+    assert baseline(baseline_steps="7") != baseline()
+
+
+def test_chain_fingerprint_does_not_follow_its_length() -> None:
+    short = plan_chain(STUDY, {}, arm="replace", seed=0, generation=0)
+    assert chain_fingerprint(short.chains[0], CORPORA) == chain_fingerprint(
+        chain().chains[0], CORPORA
+    )
+    other = plan_chain(STUDY, {}, arm="fresh", seed=0, generation=0)
+    assert chain_fingerprint(short.chains[0], CORPORA) != chain_fingerprint(
+        other.chains[0], CORPORA
+    )
+
+
+def test_source_closure_reaches_what_a_stage_runs() -> None:
+    source = (
+        "from a import b\nimport collapse.x\nfrom . import y\nfrom .z import w\n"
+        "from collapse import q"
+    )
+    found = imported_modules(source, "collapse.pkg")
+    assert {"collapse.x", "collapse.pkg.y", "collapse.pkg.z", "collapse.q"} <= set(found)
+    assert not any(name.startswith("a") for name in found)
+    assert sources_hash("baseline") != sources_hash("quality")
+
+
+def test_a_pretrained_model_brings_its_own_tokenizer() -> None:
+    plan = chain(preset="some/folder")
+    assert plan.steps[0].parameters.tokenizer == "some/folder"
+    assert chain(preset="some/folder", tokenizer="mine").steps[0].parameters.tokenizer == "mine"
+
+
+def test_unknown_arm_is_refused_by_name() -> None:
+    with pytest.raises(BadParameter, match=r"unknown arm 'replce'.*replace"):
+        plan_chain(STUDY, {}, arm="replce", seed=0, generation=1)
+
+
+def test_steps_can_travel() -> None:
+    import pickle
+
+    plan = chain()
+    assert pickle.loads(pickle.dumps(plan)) == plan
+    assert dataclasses.is_dataclass(plan.steps[1].parameters)
