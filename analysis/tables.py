@@ -75,7 +75,7 @@ def ledger(runs: pd.DataFrame) -> pd.DataFrame:
     conditions = runs["status"].map(run_condition)
     table = pd.DataFrame(
         {
-            "stage": runs["stage"].astype(str),
+            "stage": runs["stage"].astype(object).fillna("–").astype(str),
             "runs": 1,
             **{name: (conditions == name).astype(int) for name in ("done", "broken", "open")},
             "seconds": pd.to_numeric(runs["seconds"], errors="coerce").fillna(0.0),

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from collapse.errors import CollapseError, StoreError
 from collapse.execution.task import Outcome, Task, run_task
 from collapse.stages.plan import Plan, Step
+from collapse.tracking.store import silence
 
 MakeTask = Callable[[Step, Mapping[str, Outcome]], Task]
 
@@ -130,6 +131,7 @@ def weight(step: Step) -> int:
 
 def _enter_worker(parent: int) -> None:
     """A worker ends with its parent, however that ends, and leaves Ctrl-C to it."""
+    silence()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _interrupt)
 

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from collapse.language.corpora.source import corpus_fingerprint
-from collapse.language.presets import preset_names, preset_settings, read_overrides
+from collapse.language.presets import preset_names, preset_settings
 from collapse.language.pretrained import check_model
+from collapse.parameters.overrides import read_overrides
 from collapse.parameters.study import StudyFile
 from collapse.stages.fingerprint import chain_fingerprint, fingerprints
 from collapse.stages.plan import Chain, Plan, merge_equal
@@ -63,7 +66,8 @@ def check_preset(preset: str, overrides: str) -> None:
     Raises:
         BadModel: no such preset, override, folder or hub name.
     """
-    if preset in preset_names():
+    misspelt = not Path(preset).exists() and get_close_matches(preset, preset_names(), cutoff=0.7)
+    if preset in preset_names() or misspelt:
         preset_settings(preset, **read_overrides(overrides))
     else:
         check_model(preset)

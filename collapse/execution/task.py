@@ -88,8 +88,9 @@ def _only_one(task: Task) -> Iterator[None]:
     The system releases the lock of a process that dies, however it dies.
     """
     try:
-        home().mkdir(parents=True, exist_ok=True)
-        file = (home() / f"{task.fingerprint}.lock").open("w")
+        locks = home() / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        file = (locks / task.fingerprint).open("w")
     except OSError as error:
         raise StoreError(f"{home()} cannot be written: {error.strerror}") from error
     with file:
@@ -134,11 +135,11 @@ def _execute(task: Task, run_id: str) -> None:
         log.log(measurement)
     for note in workspace.datasets:
         runs.log_dataset(run_id, note.name, note.context, note.digest, note.documents, note.folder)
-    _keep(task, run_id, workspace)
+    _keep(run_id, workspace)
     shutil.rmtree(folder)
 
 
-def _keep(task: Task, run_id: str, workspace: Workspace) -> None:
+def _keep(run_id: str, workspace: Workspace) -> None:
     """Upload the folder as artifacts, its checkpoint as a model that can be registered."""
     names = sorted(path.name for path in workspace.folder.iterdir())
     runs.upload(run_id, workspace.folder, [name for name in names if name != CHECKPOINT])

@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -19,7 +20,12 @@ _PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY"
 _YES = {"1", "ON", "YES", "TRUE"}
 
 
-def require_hub_access(name: str, kind: Literal["model", "dataset"] = "model") -> None:
+def require_hub_access(
+    name: str,
+    kind: Literal["model", "dataset"] = "model",
+    *,
+    any_of: Sequence[str] = ("*",),
+) -> None:
     """Return where a name's files are cached here or the hub answers, and raise where neither.
 
     Takes at most about two seconds and loads none of torch, transformers and datasets.
@@ -27,12 +33,13 @@ def require_hub_access(name: str, kind: Literal["model", "dataset"] = "model") -
     Args:
         name: of a repository on the hub, such as ``Qwen/Qwen2.5-0.5B``.
         kind: what the repository holds.
+        any_of: file patterns, one of which must be cached for the cache to suffice.
 
     Raises:
         BadModel: a model is out of reach.
         BadCorpus: a dataset is out of reach.
     """
-    if is_cached(name, kind) or (not _told_to_stay_offline() and _hub_answers()):
+    if is_cached(name, kind, any_of=any_of) or (not _told_to_stay_offline() and _hub_answers()):
         return
     reason = "HF_HUB_OFFLINE is set" if _told_to_stay_offline() else "the hub cannot be reached"
     instead = {
@@ -44,10 +51,15 @@ def require_hub_access(name: str, kind: Literal["model", "dataset"] = "model") -
     raise error(f"{kind} {name!r} is not cached here and {reason}: {instead}")
 
 
-def is_cached(name: str, kind: Literal["model", "dataset"] = "model") -> bool:
-    """Whether the hub's client keeps a snapshot of this repository on this machine."""
+def is_cached(
+    name: str,
+    kind: Literal["model", "dataset"] = "model",
+    *,
+    any_of: Sequence[str] = ("*",),
+) -> bool:
+    """Whether a snapshot on this machine has a file that matches one of the patterns."""
     folder = hub_cache() / f"{kind}s--{name.replace('/', '--')}" / "snapshots"
-    return folder.is_dir() and any(folder.iterdir())
+    return any(any(folder.glob(f"*/{pattern}")) for pattern in any_of)
 
 
 def hub_cache() -> Path:

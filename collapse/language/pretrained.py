@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from collapse.errors import BadModel
 from collapse.language.checkpoint import is_local_model
-from collapse.language.hub import require_hub_access
+from collapse.language.hub import is_cached, require_hub_access
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel
+    from transformers import PretrainedConfig, PreTrainedModel
+
+WEIGHTS = ("*.safetensors", "*.bin")
 
 
 def load_model(
@@ -35,12 +37,25 @@ def load_model(
             the local cache nor the hub can give, or a model that is not a causal language model.
     """
     name = str(name_or_path)
+    is_local = check_model(name)
+    return _load(name, is_local=is_local, dtype=dtype, device=device)
+
+
+def check_model(name: str) -> bool:
+    """See that a model can be had, in two seconds and without loading anything heavy.
+
+    Returns:
+        True for a local folder, False for a name on the hub.
+
+    Raises:
+        BadModel: as for :func:`load_model`, as far as it shows before the weights are read.
+    """
     is_local = _is_folder(name)
     if is_local:
         _require_causal(name, _read_architectures(Path(name).expanduser()))
     else:
         require_hub_access(name, kind="model")
-    return _load(name, is_local=is_local, dtype=dtype, device=device)
+    return is_local
 
 
 def _is_folder(name: str) -> bool:
@@ -78,6 +93,19 @@ def _require_causal(name: str, architectures: list[str]) -> None:
         )
 
 
+def _require_decoder(name: str, config: PretrainedConfig) -> None:
+    """Refuse an encoder that transformers would wrap as ``BertLMHeadModel``, without a mask.
+
+    Where the folder says ForCausalLM that is believed: GPT-NeoX has is_decoder=False all the same.
+    """
+    says_causal = any(a.endswith("ForCausalLM") for a in config.architectures or [])
+    if getattr(config, "is_decoder", True) is False and not says_causal:
+        raise BadModel(
+            f"model {name!r} is an encoder ({config.model_type}, is_decoder=False), not a causal "
+            "language model"
+        )
+
+
 def _load(
     name: str, *, is_local: bool, dtype: torch.dtype | None, device: str | torch.device
 ) -> PreTrainedModel:
@@ -88,10 +116,13 @@ def _load(
     import collapse.language.model.decoder  # noqa: F401
 
     source = str(Path(name).expanduser()) if is_local else name
-    options: dict[str, Any] = {"local_files_only": is_local, "trust_remote_code": False}
+    # What is cached is taken as it is: asking the hub for news costs most of a minute offline.
+    local_files_only = is_local or is_cached(name, any_of=WEIGHTS)
+    options: dict[str, Any] = {"local_files_only": local_files_only, "trust_remote_code": False}
     try:
         config = AutoConfig.from_pretrained(source, **options)
         _require_causal(name, list(config.architectures or []))
+        _require_decoder(name, config)
         model, report = AutoModelForCausalLM.from_pretrained(
             source,
             config=config,

@@ -1,7 +1,6 @@
 """Tokenizers: trained on a corpus, or pretrained; all of them Hugging Face fast tokenizers."""
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -104,7 +103,6 @@ def encode_documents(tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str])
     Returns:
         N lists of token ids.
     """
-    _settle_parallelism()
     if not texts:
         return []
     encoded = tokenizer(
@@ -119,16 +117,7 @@ def encode_documents(tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str])
     return ids
 
 
-def _settle_parallelism() -> None:
-    """Keep the library to one thread, and from warning in forked children, unless told otherwise.
-
-    Chains run one a core, so that threads would only take each other's time.
-    """
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-
-
 def _train_bpe(texts: Iterable[str], vocabulary_size: int) -> "PreTrainedTokenizerFast":
-    _settle_parallelism()
     import tokenizers
 
     counted = _Counted(texts)
@@ -164,7 +153,6 @@ def _train_characters(
         counts.update(text)
     if not counts:
         raise BadCorpus("a tokenizer cannot be trained: there is no text")
-    _settle_parallelism()
     import tokenizers
 
     room = None if vocabulary_size is None else vocabulary_size - len(specials)
@@ -221,7 +209,6 @@ def _as_fast(
 
 def _load_vocabulary_and_merges(folder: Path) -> "PreTrainedTokenizerFast":
     """GPT-2's two files. ``merges.txt`` may or may not begin with a ``#version`` line."""
-    _settle_parallelism()
     import tokenizers
 
     try:
@@ -243,7 +230,6 @@ def _load_vocabulary_and_merges(folder: Path) -> "PreTrainedTokenizerFast":
 
 
 def _load_automatically(name: str, *, is_local: bool) -> "PreTrainedTokenizerBase":
-    _settle_parallelism()
     from transformers import AutoTokenizer
 
     try:

@@ -78,6 +78,9 @@ class Text:
         "bpe, characters, a path or a name",
     )
     vocabulary_size: int = setting(1024, "entries of a bpe trained on the corpus", **_POSITIVE)
+    tokenizer_documents: int = setting(
+        20_000, "training documents that a tokenizer is made from, at most", **_POSITIVE
+    )
     study_seed: int = setting(
         0, "seed of what all chains share: held-out text, tokenizer, probes", **_NOT_NEGATIVE
     )

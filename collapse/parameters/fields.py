@@ -1,7 +1,7 @@
 """A parameter: a dataclass field with a help line, a check, and what it means to identity."""
 
 from collections.abc import Callable
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +69,8 @@ def identity_of(parameters: Any) -> dict[str, object]:
     """The parameters of a stage that change what it computes: those of its own groups."""
     door = type(parameters)
     own = {name for group in door.OWN for name in parameter_fields(group)}
-    inherited = {
-        name for base in door.__mro__[1:] for name in base.__dict__.get("__annotations__", {})
-    }
+    bases = [base for base in door.__mro__[1:] if is_dataclass(base)]
+    inherited = {name for base in bases for name in parameter_fields(base)}
     return {
         name: getattr(parameters, name)
         for name, one in parameter_fields(door).items()

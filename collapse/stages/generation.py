@@ -1,7 +1,6 @@
 """Training one generation, the same for the first and for all that follow."""
 
 import json
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -10,7 +9,7 @@ import numpy as np
 import torch
 
 from collapse.errors import BadModel
-from collapse.language.checkpoint import load_checkpoint, save_checkpoint
+from collapse.language.checkpoint import save_checkpoint
 from collapse.language.corpora.human_text import HumanText
 from collapse.language.packing import pack
 from collapse.language.presets import (
@@ -18,7 +17,6 @@ from collapse.language.presets import (
     load_preset,
     parameter_count,
     preset_names,
-    read_overrides,
 )
 from collapse.language.pretrained import load_model
 from collapse.language.tokenizer import encode_documents, load_tokenizer
@@ -26,6 +24,7 @@ from collapse.language.training import TrainingRecipe, train
 from collapse.measurement import Measurement
 from collapse.numerics.streams import stream_seed
 from collapse.parameters.doors import Baseline, RecurseStep
+from collapse.parameters.overrides import read_overrides
 from collapse.stages.arms import Portion, ledger
 from collapse.stages.texts import note_of, write_texts
 from collapse.stages.workspace import Workspace
@@ -88,7 +87,7 @@ def parent_model(workspace: Workspace) -> Any:
     checkpoint = workspace.inputs.checkpoint
     if checkpoint is None:
         raise AssertionError("this stage needs its parent's checkpoint")
-    return load_checkpoint(checkpoint.model, checkpoint.tokenizer)[0]
+    return load_model(checkpoint.model)
 
 
 def train_generation(
@@ -162,7 +161,7 @@ def _pack(ground: Ground, portions: Sequence[Portion]) -> np.ndarray:
 def _validation(ground: Ground) -> np.ndarray:
     """A small part of the validation text: enough to see training go, cheap to look at."""
     texts = ground.human.heldout("validation")[:200]
-    return pack(ground.encode(texts), eos_token_id=ground.tokenizer.eos_token_id)
+    return pack(ground.encode(texts), eos_token_id=ground.tokenizer.eos_token_id, token_budget=None)
 
 
 def _write_texts(
@@ -178,8 +177,3 @@ def _write_texts(
 
 def _write_json(workspace: Workspace, name: str, content: object) -> None:
     (workspace.folder / name).write_text(json.dumps(content, indent=2))
-
-
-def clear(workspace: Workspace) -> None:
-    """Forget the state of a training that has ended."""
-    shutil.rmtree(workspace.state, ignore_errors=True)

@@ -4,16 +4,13 @@ import json
 from collections.abc import Iterator
 
 from collapse.language.corpora.human_text import HumanText, prepare_corpus
-from collapse.language.corpora.splits import SPLITS
+from collapse.language.corpora.splits import HELDOUT_SPLITS
 from collapse.language.tokenizer import encode_documents, load_tokenizer, train_tokenizer
 from collapse.measurement import Measurement
 from collapse.numerics.streams import stream_seed
 from collapse.parameters.doors import Prepare
 from collapse.stages.texts import note_of
-from collapse.stages.workspace import Workspace
-
-TOKENIZER_DOCUMENTS = 20_000
-"""Training documents that a tokenizer is made from, at most."""
+from collapse.stages.workspace import DatasetNote, Workspace
 
 
 def prepare(parameters: Prepare, workspace: Workspace) -> Iterator[Measurement]:
@@ -44,13 +41,19 @@ def prepare(parameters: Prepare, workspace: Workspace) -> Iterator[Measurement]:
         "corpus/tokens_per_document": tokens / len(validation),
         "corpus/bytes_per_token": sum(len(text.encode()) for text in validation) / tokens,
     }
-    if card.entropy_nats is not None:
-        values["corpus/entropy_nats_per_document"] = card.entropy_nats
-    for split in SPLITS:
-        if split != "train" or not card.is_generative:
-            texts = human.heldout(split) if split != "train" else human.training_documents()
-            values[f"corpus/{split}_documents"] = len(texts)
-            workspace.datasets.append(note_of(texts, f"{card.name}.{split}", split, "corpus"))
+    if card.entropy_nats_per_document is not None:
+        values["corpus/entropy_nats_per_document"] = card.entropy_nats_per_document
+    for split, documents in card.documents.items():
+        values[f"corpus/{split}_documents"] = documents
+        # A training split may be large, and the corpus's own fingerprint names it well enough.
+        note = (
+            note_of(human.heldout(split), f"{card.name}.{split}", split, "corpus")
+            if split in HELDOUT_SPLITS
+            else DatasetNote(
+                f"{card.name}.train", split, "corpus", card.fingerprint[:16], documents
+            )
+        )
+        workspace.datasets.append(note)
     (workspace.folder / "budget.json").write_text(json.dumps(values, indent=2))
     yield Measurement(0, values)
 
@@ -60,7 +63,7 @@ def _tokenizer(parameters: Prepare, human: HumanText):
         return load_tokenizer(parameters.tokenizer)
     documents = human.fresh(stream_seed(parameters.study_seed, "tokenizer"), 0, exclude=set())
     return train_tokenizer(
-        [text for text, _ in zip(documents, range(TOKENIZER_DOCUMENTS), strict=False)],
+        [text for text, _ in zip(documents, range(parameters.tokenizer_documents), strict=False)],
         kind=parameters.tokenizer,
         vocabulary_size=parameters.vocabulary_size,
     )

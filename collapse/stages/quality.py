@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
-from collapse.language.checkpoint import load_checkpoint
 from collapse.language.corpora import stories
+from collapse.language.pretrained import load_model
 from collapse.measurement import Measurement
 from collapse.numerics.diversity import (
     distinct_n,
@@ -41,7 +41,7 @@ def quality(parameters: Quality, workspace: Workspace) -> Iterator[Measurement]:
     checkpoint = workspace.inputs.checkpoint
     if checkpoint is None:
         raise AssertionError("this stage needs a checkpoint")
-    model, _ = load_checkpoint(checkpoint.model, checkpoint.tokenizer)
+    model = load_model(checkpoint.model)
     test = ground.human.heldout("test")
     human = _likelihood(model, ground, test)
     values = {

@@ -13,7 +13,15 @@ ARTIFACTS = "mlruns"
 LEAST_FREE_BYTES = 200 * 2**20
 """A study writes some tens of megabytes; a disk fuller than this will not take one."""
 
-_NOISY = ("mlflow", "alembic", "mlflow.transformers", "mlflow.store.db.utils", "sqlalchemy")
+_NOISY = (
+    "mlflow",
+    "mlflow.store.db.utils",
+    "mlflow.system_metrics.system_metrics_monitor",
+    "mlflow.tracking.fluent",
+    "mlflow.transformers",
+    "alembic",
+    "sqlalchemy",
+)
 
 
 def tracking_uri() -> str:

@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import pandas as pd
 
 from analysis.events import first_events
@@ -5,7 +7,7 @@ from analysis.study import StudyRecord
 from tests.analysis.made_up_study import made_up_study
 
 
-def chains(metric: str, **values: list[float | None]) -> StudyRecord:
+def chains(metric: str, **values: Sequence[float | None]) -> StudyRecord:
     rows = [
         (arm, 0, generation, metric, value)
         for arm, chain in values.items()

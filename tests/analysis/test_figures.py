@@ -1,5 +1,7 @@
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
@@ -21,7 +23,7 @@ def scaled(record: StudyRecord, arm: str, metric: str, factor: float) -> StudyRe
     )
 
 
-def constant(values: dict[str, list[float]], metric: str, **changes: object) -> StudyRecord:
+def constant(values: dict[str, list[float]], metric: str, **changes: Any) -> StudyRecord:
     rows = [
         (arm, seed, generation, metric, value)
         for arm, chain in values.items()
@@ -103,8 +105,10 @@ def test_lines_carry_the_means_and_the_chains() -> None:
     thin = [line for line in axes.lines if line.get_linewidth() < 1]
     assert (len(thick), len(thin)) == (2, 6)
     replaced = metric_values(record, KL)["replace"]
-    assert list(thick[0].get_ydata()) == pytest.approx(list(replaced.groupby("generation").mean()))
-    assert list(thin[1].get_ydata()) == pytest.approx(list(replaced[1]))
+    assert list(np.asarray(thick[0].get_ydata())) == pytest.approx(
+        list(replaced.groupby("generation").mean())
+    )
+    assert list(np.asarray(thin[1].get_ydata())) == pytest.approx(list(replaced[1]))
     assert [to_hex(line.get_color()).upper() for line in thick] == list(PALETTE[:2])
     assert len({line.get_marker() for line in thick}) == 2
     assert axes.get_ylabel() == "KL from the truth (nats a story)"
@@ -124,7 +128,7 @@ def test_band_is_the_t_interval() -> None:
     (axes,) = trajectory_figure(record, KL).axes
     values = metric_values(record, KL).loc["replace", :, 3]
     half = 4.302652730 * values.std(ddof=1) / 3**0.5
-    edge = axes.collections[0].get_paths()[0].vertices
+    edge = np.asarray(axes.collections[0].get_paths()[0].vertices)
     at_last = edge[edge[:, 0] == 3.0, 1]
     assert at_last.min() == pytest.approx(values.mean() - half)
     assert at_last.max() == pytest.approx(values.mean() + half)

@@ -117,6 +117,15 @@ def test_html_in_the_data_stays_text(tmp_path: Path) -> None:
     assert parsed.text.count(attack) > 10
 
 
+def test_runs_of_whole_chains_have_neither_stage_nor_generation(tmp_path: Path) -> None:
+    record = made_up_study()
+    runs = record.runs.astype(object)
+    runs.loc[0, ["stage", "generation", "seconds", "fingerprint"]] = None
+    text = without_figures(replace(record, runs=runs), tmp_path).text
+    assert "All 32 runs" in text
+    assert "None" not in text.split()
+
+
 def test_failed_runs_and_broken_chains_are_shown_and_counted(tmp_path: Path) -> None:
     record = made_up_study()
     runs = record.runs.astype(object)

@@ -48,6 +48,6 @@ def test_values_are_of_planned_chains_and_finite() -> None:
     # What a tracking store makes of infinity.
     rows.loc[0, "value"] = 1.7976931348623157e308
     record = made_up_study(measurements=rows)
-    values = metric_values(record, rows.loc[0, "metric"])
+    values = metric_values(record, str(rows.loc[0, "metric"]))
     assert len(values) == 2 * 4 - 1
     assert set(values.index.get_level_values("arm")) == {"replace"}

@@ -166,9 +166,8 @@ def test_double_backward_matches_the_dense_hessian_and_the_math_kernel():
     def loss(flat: torch.Tensor) -> torch.Tensor:
         pieces = flat.split([p.numel() for p in parameters.values()])
         new = {n: x.view_as(p) for (n, p), x in zip(parameters.items(), pieces, strict=True)}
-        options = {"labels": ids, "use_cache": False, "tie_weights": True}
-        options.pop("tie_weights")
-        return torch.func.functional_call(model, new, (ids,), options, tie_weights=True).loss
+        options = {"labels": ids, "use_cache": False}
+        return torch.func.functional_call(model, new, (ids,), options).loss
 
     flat = torch.cat([p.flatten() for p in parameters.values()]).requires_grad_()
     model.set_attn_implementation("eager")
@@ -233,13 +232,15 @@ def test_gradient_checkpointing_gives_the_same_gradients():
 FOREIGN_PROCESS = """
 import json, sys, torch
 from transformers import AutoModelForCausalLM
-model = AutoModelForCausalLM.from_pretrained(sys.argv[1], trust_remote_code=True)
-assert "collapse" not in sys.modules
 ids = torch.arange(2, 12)[None]
-out = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=5, do_sample=False,
-                     pad_token_id=0)
-model.save_pretrained(sys.argv[1] + "-again")  # a copy carries its code on
-print(json.dumps([model(ids).logits[0, -1].tolist(), out.tolist(), type(model).__module__]))
+for source in sys.argv[1:]:
+    model = AutoModelForCausalLM.from_pretrained(source, trust_remote_code=True)
+    assert type(model).__module__.startswith("transformers_modules."), type(model)
+    out = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=5,
+                         do_sample=False, pad_token_id=0)
+    print(json.dumps([model(ids).logits[0, -1].tolist(), out.tolist()]))
+    model.save_pretrained(source + "-again")  # a copy carries its code on
+assert "collapse" not in sys.modules
 """
 
 
@@ -253,23 +254,23 @@ def test_a_saved_model_carries_its_code_to_processes_without_the_project(tmp_pat
         "HF_HOME": str(tmp_path / "home"),
         "OMP_NUM_THREADS": "1",
     }
-    for source in (folder, tmp_path / "saved-again"):
-        done = subprocess.run(
-            [sys.executable, "-P", "-c", FOREIGN_PROCESS, str(source)],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr[-2000:]
-        logits, written, module = json.loads(done.stdout.splitlines()[-1])
-        assert module.startswith("transformers_modules.")
-        ids = torch.arange(2, 12)[None]
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", FOREIGN_PROCESS, str(folder), f"{folder}-again"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    ids = torch.arange(2, 12)[None]
+    settings = {"max_new_tokens": 5, "do_sample": False, "pad_token_id": 0}
+    expected = model.generate(ids, attention_mask=torch.ones_like(ids), **settings).tolist()
+    lines = done.stdout.splitlines()
+    assert len(lines) == 2
+    for logits, written in map(json.loads, lines):
         torch.testing.assert_close(torch.tensor(logits), model(ids).logits[0, -1])
-        settings = {"max_new_tokens": 5, "do_sample": False, "pad_token_id": 0}
-        expected = model.generate(ids, attention_mask=torch.ones_like(ids), **settings)
-        assert written == expected.tolist()
+        assert written == expected
 
 
 def test_in_a_process_with_the_project_its_own_class_is_used(tmp_path):

@@ -1,6 +1,7 @@
 """Sampling from any Hugging Face causal language model, through its own ``generate``."""
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -43,12 +44,29 @@ def sample_through_generate(
 
     Arguments as in :func:`collapse.language.sampling.slots.sample_in_slots`; any causal model.
     """
-    completions: list[list[int]] = []
-    for start in range(0, len(requests), batch_size):
-        batch = requests[start : start + batch_size]
-        completions += _complete(model, batch, decoding, eos_token_ids)
-        report(len(completions))
+    completions: list[list[int]] = [[] for _ in requests]
+    finished = 0
+    for batch in _batches(requests, batch_size):
+        texts = _complete(model, [requests[k] for k in batch], decoding, eos_token_ids)
+        for k, text in zip(batch, texts, strict=True):
+            completions[k] = text
+        finished += len(batch)
+        report(finished)
     return completions
+
+
+def _batches(requests: Sequence[Request], batch_size: int) -> Iterator[list[int]]:
+    """Indices of requests that may write equally many tokens, ``batch_size`` at a time.
+
+    ``generate`` goes on reading in a row that has ended until its whole batch has; a prompt that
+    nearly fills the context, beside one that may write more, would run out of positions.
+    """
+    by_room: dict[int, list[int]] = defaultdict(list)
+    for index, request in enumerate(requests):
+        by_room[len(request.uniforms)].append(index)
+    for indices in by_room.values():
+        for start in range(0, len(indices), batch_size):
+            yield indices[start : start + batch_size]
 
 
 def _complete(
@@ -58,25 +76,22 @@ def _complete(
     eos_token_ids: frozenset[int],
 ) -> list[list[int]]:
     longest = max(len(request.prompt) for request in batch)
-    steps = max(len(request.uniforms) for request in batch)
+    steps = len(batch[0].uniforms)
     if steps == 0:
         return [[] for _ in batch]
     padding = [longest - len(request.prompt) for request in batch]
     ids = [[0] * gap + r.prompt for gap, r in zip(padding, batch, strict=True)]
     mask = [[0] * gap + [1] * len(r.prompt) for gap, r in zip(padding, batch, strict=True)]
-    # A request that may write less than the longest is cut afterwards.
-    numbers = [r.uniforms + [0.0] * (steps - len(r.uniforms)) for r in batch]
-    uniforms_BxS = torch.tensor(numbers, dtype=torch.float64, device=model.device)
+    uniforms_BxS = torch.tensor(
+        [request.uniforms for request in batch], dtype=torch.float64, device=model.device
+    )
     written = model.generate(
         torch.tensor(ids, device=model.device),
         attention_mask=torch.tensor(mask, device=model.device),
         generation_config=_plain_generation(model, steps, eos_token_ids),
         logits_processor=LogitsProcessorList([ChooseByUniforms(decoding, uniforms_BxS)]),
     )[:, longest:].tolist()
-    return [
-        _until_end(tokens[: len(r.uniforms)], eos_token_ids)
-        for tokens, r in zip(written, batch, strict=True)
-    ]
+    return [_until_end(tokens, eos_token_ids) for tokens in written]
 
 
 def _plain_generation(

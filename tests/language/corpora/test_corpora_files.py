@@ -4,7 +4,7 @@ from pathlib import Path
 import pyarrow  # type: ignore[import-untyped]
 import pyarrow.parquet  # type: ignore[import-untyped]
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collapse.errors import BadCorpus
@@ -36,6 +36,7 @@ def test_text_file_with_marks_is_cut_at_marks_only(tmp_path: Path) -> None:
     assert read(path) == ["One\n\nstory.", "Two.", "Three."]
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("ab \n<|")))
 def test_marks_are_cut_like_str_split(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     text = text.replace("ab", "<|endoftext|>") + "x"

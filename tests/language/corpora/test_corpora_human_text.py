@@ -99,6 +99,15 @@ def test_heldout_texts_depend_on_the_seed_and_not_on_the_order(
     assert set(read_train(same)) == set(read_train(finite)) == set(read_train(other))
 
 
+def test_fewer_heldout_texts_are_the_first_of_more(finite: HumanText, tmp_path: Path) -> None:
+    """So any prefix is a random sample, and the order is not one of the text or the file."""
+    prepare_corpus(finite.card.name, tmp_path / "fewer", heldout_documents=8, seed=0)
+    fewer = HumanText.open(tmp_path / "fewer")
+    for split in HELDOUT_SPLITS:
+        assert fewer.heldout(split) == finite.heldout(split)[:8]
+        assert fewer.heldout(split) != sorted(fewer.heldout(split))
+
+
 def test_heldout_sample_is_uniform(tmp_path: Path) -> None:
     """Over seeds, early and late documents are kept equally often."""
     name = write_corpus(tmp_path / "corpus.jsonl", TEXTS)
@@ -283,3 +292,21 @@ def test_tinystories(tmp_path: Path, heldout_documents: int) -> None:
 
 def text_fresh_all(text: HumanText) -> list[str]:
     return list(islice(text.fresh(0, 0), text.card.documents["train"]))
+
+
+def test_the_real_stories(tmp_path: Path) -> None:
+    from collapse.language.corpora import stories
+
+    text = prepare_stories(tmp_path / "p", heldout_documents=200)
+    assert text.card.fingerprint == stories.fingerprint()
+    heldout = [story for split in HELDOUT_SPLITS for story in text.heldout(split)]
+    recognised = [stories.recognise(story) for story in heldout]
+    surprise = [-told.log_probability_nats for told in recognised if told is not None]
+    assert len(surprise) == len(heldout) == 1000
+    # Being held out by hash makes them no other sample: mean surprise is the known entropy.
+    error = np.std(surprise) / len(surprise) ** 0.5
+    assert abs(np.mean(surprise) - stories.entropy_nats()) < 4 * error
+    used = {text_hash(story) for story in islice(text.fresh(0, 0), 500)}
+    later = {text_hash(story) for story in islice(text.fresh(0, 1, exclude=used), 500)}
+    assert len(used | later) == 1000
+    assert not (used | later) & {text_hash(story) for story in heldout}

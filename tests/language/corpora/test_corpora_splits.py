@@ -1,7 +1,7 @@
 import hashlib
 from collections import Counter
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collapse.language.corpora.splits import (
@@ -39,6 +39,7 @@ def test_splits_are_frozen() -> None:
     }
 
 
+@settings(deadline=None)
 @given(st.text(st.characters()))
 def test_any_text_has_one_split_and_a_64_bit_hash(text: str) -> None:
     assert split_of(text) == split_of("".join(list(text)))

@@ -51,7 +51,8 @@ class Sampler:
         """Texts of ``count`` stories; the generator is drawn from in blocks."""
         tables, uniform, stories = self._tables, _uniforms(rng), []
         for _ in range(count):
-            pieces, known, number = [self.machine.prefix], {}, self.machine.start
+            pieces, known = [self.machine.prefix], dict[str, str]()
+            number = self.machine.start
             while number != END:
                 bounds, edges = tables[number]
                 text, fields, number = edges[bisect_right(bounds, uniform())]

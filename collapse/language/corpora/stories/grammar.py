@@ -12,7 +12,8 @@ chosen in the first sentence is at hand in the last. The content lives elsewhere
 compiles a grammar into tables from which everything else is computed.
 """
 
-from collections.abc import Mapping, Sequence as SequenceOf
+from collections.abc import Mapping
+from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias
@@ -67,7 +68,7 @@ def seq(*parts: Node) -> Sequence:
     return Sequence(parts)
 
 
-def choice(name: str, *nodes: "Node | Setting", slope: float = 1.0) -> Choice:
+def choice(name: str, *nodes: "Node | Setting", slope: float = 1.3) -> Choice:
     """A choice between nodes, the most frequent first, by Zipf's law with this slope."""
     options = [node if isinstance(node, Setting) else Setting(NO_FIELDS, node) for node in nodes]
     probabilities = zipf_probabilities(len(nodes), slope)
@@ -100,7 +101,7 @@ def maybe(name: str, probability: float, node: Node) -> Choice:
     )
 
 
-def bind(name: str, header: str, *rows: SequenceOf[str], slope: float = 1.0) -> Choice:
+def bind(name: str, header: str, *rows: SequenceOf[str], slope: float = 1.3) -> Choice:
     """A choice of a row that sets fields and says nothing by itself.
 
     Args:

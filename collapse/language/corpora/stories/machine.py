@@ -87,8 +87,7 @@ class Machine:
     def entropy_nats(self) -> float:
         """Exact entropy of a derivation: by the chain rule, each choice's own times its reach."""
         return math.fsum(
-            reach * state.entropy_nats
-            for reach, state in zip(self.reach, self.states, strict=True)
+            reach * state.entropy_nats for reach, state in zip(self.reach, self.states, strict=True)
         )
 
     def derivation_count(self) -> int:
@@ -214,9 +213,7 @@ class _Compiler:
             text, following = self.advance(self.then(option.node, rest.after), inner)
             # A field that the option sets itself is filled in here, once, not in every story.
             own = {field: option.fields.get(field, "{" + field + "}") for field in holes(text)}
-            edges.append(
-                Edge(text.format_map(own), option.fields, self.number(following, inner))
-            )
+            edges.append(Edge(text.format_map(own), option.fields, self.number(following, inner)))
         return State(node.name, tuple(o.probability for o in node.options), tuple(edges))
 
 
@@ -259,8 +256,8 @@ def compile_grammar(root: Node) -> Machine:
         The machine that makes exactly the same derivations.
 
     Raises:
-        MalformedGrammarError: a hole or a branch asks for a field that may be unset, one story could
-            pass a choice point or set a field twice, or two choice points share a name.
+        MalformedGrammarError: a hole or a branch asks for a field that may be unset, one story
+            could pass a choice point or set a field twice, or two choice points share a name.
     """
     compiler = _Compiler()
     prefix, rest = compiler.advance(compiler.then(root, None), {})

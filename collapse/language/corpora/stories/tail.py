@@ -9,11 +9,11 @@ from collapse.errors import BadParameter
 from collapse.language.corpora.stories.derivation import Derivation
 from collapse.language.corpora.stories.machine import Machine
 
-RARE_BELOW = 0.005
-"""A choice is rare when fewer than one story in two hundred contains it.
+RARE_BELOW = 0.002
+"""A choice is rare when fewer than one story in five hundred contains it.
 
-At the thousand to four thousand texts of a generation such a choice is expected from a few times to
-a few dozen times: enough that the truth shows nearly all, few enough that a generation can lose it.
+At a thousand to four thousand texts a generation, such a choice is expected a few times at most:
+the truth still shows most of them, and a model that forgets its tail loses them first.
 """
 
 

@@ -1,8 +1,10 @@
 """What the stories tell: the words, the plots, and how often each is told."""
 
-from collapse.language.corpora.stories.content.hearts import FEAR, PET, SHARE
+from collapse.language.corpora.stories.content.hearts import FEAR, SHARE
+from collapse.language.corpora.stories.content.loss import LOST, REACH
+from collapse.language.corpora.stories.content.mend import MEND
+from collapse.language.corpora.stories.content.pet import PET
 from collapse.language.corpora.stories.content.play import GAME, LEARN
-from collapse.language.corpora.stories.content.things import LOST, MEND, REACH
 from collapse.language.corpora.stories.content.work import GROW, MAKE
 from collapse.language.corpora.stories.grammar import choice, maybe, seq
 
@@ -21,7 +23,7 @@ _CODA = maybe(
         " Then they all went home.",
         " Even the sun seemed to smile.",
         " Nobody laughed more than the cat.",
-        slope=1.2,
+        slope=1.5,
     ),
 )
 

@@ -1,7 +1,7 @@
-"""Plots about feelings: being afraid, sharing, and helping a small animal."""
+"""Plots about feelings: being afraid, and sharing."""
 
 from collapse.language.corpora.stories.content.people import FRIEND, HELPER, PORTRAIT, START
-from collapse.language.corpora.stories.grammar import bind, choice, maybe, seq, setting
+from collapse.language.corpora.stories.grammar import bind, choice, maybe, seq
 
 _COMFORT = choice(
     "fear.comfort",
@@ -9,7 +9,7 @@ _COMFORT = choice(
     seq(" ", HELPER, "{helper} took {his} hand."),
     seq(" ", HELPER, '"I was afraid of that too," said {helper}.'),
     seq(" ", HELPER, '"Let us be brave together," said {helper}.'),
-    slope=0.8,
+    slope=1.1,
 )
 _TREMBLE = maybe(
     "fear.tremble",
@@ -31,7 +31,9 @@ FEAR = seq(
         "fear.scene",
         seq(
             "the dark. At night the shadows looked like ",
-            choice("fear.shadow", "wolves", "giants", "monsters", "dragons", "witches", "big teeth"),
+            choice(
+                "fear.shadow", "wolves", "giants", "monsters", "dragons", "witches", "big teeth"
+            ),
             ".",
             _TREMBLE,
             _COMFORT,
@@ -122,13 +124,13 @@ FEAR = seq(
     choice(
         "fear.end",
         " Now {he} was not afraid any more.",
-        " {hero} began to laugh.",
+        " {He} began to laugh.",
         ' "It is not so bad," {he} said.',
         ' "Can we do it again?" {he} asked.',
         ' "I was very brave," {he} said. "So was I," said {helper}.',
         " From then on, {he} was only a little afraid.",
         " And {helper} was a little less afraid, too.",
-        slope=0.9,
+        slope=1.1,
     ),
 )
 
@@ -149,7 +151,7 @@ _FOOD = bind(
 SHARE = seq(
     START,
     " had a ",
-    choice("share.size", "big", "sweet", "lovely", "huge", "round", slope=1.2),
+    choice("share.size", "big", "sweet", "lovely", "huge", "round", slope=1.5),
     " ",
     _FOOD,
     "{food}.",
@@ -159,15 +161,15 @@ SHARE = seq(
         " {He} had waited for it all day.",
         " It smelled so good.",
         " {He} was just about to take a bite.",
-        slope=0.8,
+        slope=1.1,
     ),
     choice(
         "share.meet",
-        seq(" Then {he} saw ", FRIEND, "{friend}, who had nothing to eat."),
-        seq(" But ", FRIEND, "{friend} sat next to {him} and looked hungry."),
-        seq(" But {his} friend ", FRIEND, "{friend} had dropped {f_his} lunch in the mud."),
-        seq(" But a goat had eaten the lunch of {his} friend ", FRIEND, "{friend}."),
-        slope=0.8,
+        seq(" Then {he} saw ", FRIEND, "{friend}, who had no {food}."),
+        seq(" But ", FRIEND, "{friend} sat next to {him} and had no {food}."),
+        seq(" But {his} friend ", FRIEND, "{friend} had dropped {f_his} own {food} in the mud."),
+        seq(" But a goat had just eaten the {food} of {his} friend ", FRIEND, "{friend}."),
+        slope=1.1,
     ),
     maybe(
         "share.doubt",
@@ -186,136 +188,17 @@ SHARE = seq(
         ' "We can share," {he} said, and broke the {food} in two.',
         " {hero} gave {friend} the bigger half of the {food}.",
         ' "Here," said {hero}. "You bite first."',
-        slope=0.8,
+        slope=1.1,
     ),
     choice(
         "share.end",
         " It tasted even better with a friend.",
+        " They sat in the sun and ate until nothing was left.",
         ' "Thank you!" said {friend}, and they both laughed.',
         " The next day, {friend} brought two buns.",
-        " They sat in the sun and ate until nothing was left.",
         " Since then they have been best friends.",
         " The birds got the last crumbs.",
         ' "Now we are both half full," {he} said.',
-        slope=0.9,
+        slope=1.1,
     ),
 )
-
-_NOTICE = choice("pet.notice", " found ", " saw ", " met ", " heard a noise and found ", slope=0.8)
-_PITY = choice(
-    "pet.pity",
-    ' "Poor {pet}!" {he} said.',
-    ' "Do not be afraid," {he} said.',
-    " {He} knelt down beside it.",
-    ' "I will help you, little {pet}," {he} said.',
-    " {hero} could not just walk on.",
-)
-
-PET = seq(
-    START,
-    _NOTICE,
-    choice(
-        "pet.scene",
-        setting(
-            seq(
-                "a bird with a hurt wing.",
-                _PITY,
-                choice(
-                    "pet.bird.how",
-                    " {He} made a soft nest in a box, and soon the bird could fly again.",
-                    " {He} fed the bird every day until its wing was well.",
-                    " {He} carried the bird home in {his} hat and kept it warm.",
-                ),
-            ),
-            pet="bird",
-        ),
-        setting(
-            seq(
-                "a kitten that was wet and cold.",
-                _PITY,
-                choice(
-                    "pet.kitten.how",
-                    " {He} dried the kitten with a towel and gave it warm milk.",
-                    " {He} put the kitten inside {his} coat until it was warm.",
-                    " {He} let the kitten sleep in {his} own bed.",
-                ),
-            ),
-            pet="kitten",
-        ),
-        setting(
-            seq(
-                "a duck that had lost its mother.",
-                _PITY,
-                choice(
-                    "pet.duck.how",
-                    " {He} walked to the pond, and the duck ran after {him} to its mother.",
-                    " {He} called like a duck, and the mother came out of the grass.",
-                ),
-            ),
-            pet="duck",
-        ),
-        setting(
-            seq(
-                "a puppy that could not find its way home.",
-                _PITY,
-                choice(
-                    "pet.puppy.how",
-                    " {He} knocked at every door until somebody knew the puppy.",
-                    " {He} followed its footprints in the mud, all the way to its home.",
-                ),
-            ),
-            pet="puppy",
-        ),
-        setting(
-            seq(
-                "a turtle that lay on its back.",
-                _PITY,
-                choice(
-                    "pet.turtle.how",
-                    " {He} turned the turtle over, very slowly.",
-                    " {He} pushed and pushed until the turtle stood on its feet.",
-                ),
-            ),
-            pet="turtle",
-        ),
-        setting(
-            seq(
-                "a frog in a deep hole.",
-                _PITY,
-                choice(
-                    "pet.frog.how",
-                    " {He} put a branch into the hole, and the frog climbed out.",
-                    " {He} filled the hole with water, and the frog swam up.",
-                ),
-            ),
-            pet="frog",
-        ),
-        setting(
-            seq(
-                "a bee that was too tired to fly.",
-                _PITY,
-                choice(
-                    "pet.bee.how",
-                    " {He} gave the bee a drop of honey on a spoon.",
-                    " {He} put the bee on a flower and waited.",
-                ),
-            ),
-            pet="bee",
-        ),
-        setting(
-            seq("a snail in the middle of the road.", _PITY, " {He} carried the snail to the other side."),
-            pet="snail",
-        ),
-    ),
-    choice(
-        "pet.end",
-        " The {pet} came back every day to say hello.",
-        " The {pet} looked at {him} as if to say thank you.",
-        " {He} waved until the {pet} was gone.",
-        " {hero} was happy all day.",
-        " And that is how they became friends.",
-        " {He} never told anybody. It was a secret between {him} and the {pet}.",
-        slope=0.9,
-    ),
-)
-

@@ -30,7 +30,7 @@ HERO = bind(
     ("Ivy", "girl", *_SHE),
     ("Hugo", "boy", *_HE),
     ("Dot", "hen", *_SHE),
-    slope=1.1,
+    slope=1.2,
 )
 
 HELPER = bind(
@@ -44,7 +44,7 @@ HELPER = bind(
     ("Uncle Bob", "his", "He"),
     ("Cousin Jill", "her", "She"),
     ("Mr. Hill", "his", "He"),
-    slope=1.2,
+    slope=1.5,
 )
 
 FRIEND = bind(
@@ -56,7 +56,7 @@ FRIEND = bind(
     ("Noah", "he", "He", "him", "his"),
     ("Ruby", "she", "She", "her", "her"),
     ("Will", "he", "He", "him", "his"),
-    slope=1.1,
+    slope=1.3,
 )
 
 _WEATHER = choice(
@@ -73,7 +73,7 @@ _WEATHER = choice(
     "misty",
     "golden",
     "sleepy",
-    slope=1.2,
+    slope=1.5,
 )
 _MANNER = choice(
     "manner",
@@ -87,10 +87,10 @@ _MANNER = choice(
     "gentle",
     "dreamy",
     "noisy",
-    slope=1.2,
+    slope=1.5,
 )
-_HOUR = choice("hour", "breakfast", "lunch", "school", "a nap", "supper", "a bath", slope=1.2)
-_SEASON = choice("season", "spring", "summer", "Sunday", "autumn", "a holiday", slope=1.2)
+_HOUR = choice("hour", "breakfast", "lunch", "school", "a nap", "supper", "a bath", slope=1.5)
+_SEASON = choice("season", "spring", "summer", "Sunday", "autumn", "a holiday", slope=1.5)
 
 # Ends where a verb in the past tense goes on: "One day, Lily".
 START = choice(
@@ -105,7 +105,7 @@ START = choice(
     seq("Early one morning, ", HERO, "{hero}"),
     seq(HERO, "On {his} birthday, {hero}"),
     seq("In a town by the sea, a ", HERO, "{kind} called {hero}"),
-    slope=0.8,
+    slope=1.1,
 )
 
 # Who it is, in a sentence of its own: for plots that go on with what always was so.
@@ -116,7 +116,7 @@ PORTRAIT = choice(
     seq("A ", _MANNER, " ", HERO, "{kind} called {hero}"),
     seq("Nobody knew it, but ", HERO, "{hero}"),
     seq("Everybody knew that ", HERO, "{hero}"),
-    slope=1.0,
+    slope=1.1,
 )
 
 SORROW = maybe(
@@ -131,7 +131,7 @@ SORROW = maybe(
         " {His} lip began to shake.",
         " {He} sat down on the floor and sighed.",
         " {He} was too sad to eat {his} lunch.",
-        slope=1.2,
+        slope=1.5,
     ),
 )
 
@@ -144,12 +144,12 @@ ARRIVAL = choice(
     seq(" {He} ran to ask ", HELPER, "{helper} for help."),
     seq(' "Help!" {he} called, and ', HELPER, "{helper} came running."),
     seq(" ", HELPER, "{helper} put down {hers} newspaper and came to look."),
-    slope=0.9,
+    slope=1.1,
 )
 
 THANKS = choice(
     "thanks",
-    ' "Thank you, {helper}!" {he} said.',
+    ' "Thank you!" {he} said.',
     " {He} laughed and clapped {his} hands.",
     " {hero} was happy again.",
     " {He} gave {helper} a big hug.",

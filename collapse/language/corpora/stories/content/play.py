@@ -8,7 +8,7 @@ _TEACHER = choice(
     seq(" ", FRIEND, '{friend} said, "'),
     seq(" ", FRIEND, '"I know how," said {friend}. "'),
     seq(" Then ", FRIEND, '{friend} told {him} a secret: "'),
-    slope=0.8,
+    slope=1.1,
 )
 
 
@@ -75,7 +75,7 @@ LEARN = seq(
         " {He} tried ten times, and then it worked.",
         " The next day {he} could do it.",
         " It did not help, but {he} tried until it worked.",
-        slope=0.8,
+        slope=1.1,
     ),
     choice(
         "learn.end",
@@ -85,17 +85,17 @@ LEARN = seq(
         ' "Now teach me something hard," {he} said.',
         " {He} was so proud that {he} could not sleep.",
         " They did it together all day long.",
-        slope=0.9,
+        slope=1.1,
     ),
 )
 
 _READY = choice(
     "game.ready",
     " Soon it was ready.",
-    " {hero} was the captain.",
-    " It took all morning.",
     " They both climbed in.",
-    slope=0.8,
+    " It took all morning.",
+    " {hero} was the captain.",
+    slope=1.1,
 )
 
 
@@ -117,7 +117,7 @@ GAME = seq(
         seq(HERO, '"What shall we play?" asked {hero}.'),
         seq("It was a grey day. ", HERO, '"There is nothing to do," said {hero}.'),
         seq(HERO, "{hero} had to stay in bed with a cold."),
-        slope=0.8,
+        slope=1.1,
     ),
     " ",
     FRIEND,
@@ -175,6 +175,6 @@ GAME = seq(
         ' "I hope it rains tomorrow," said {hero}.',
         ' "Who will clean this up?" asked Mom. The {game} was very quiet.',
         " That night {he} was still in the {game}, asleep.",
-        slope=0.8,
+        slope=1.1,
     ),
 )

@@ -8,7 +8,7 @@ _LACK = choice(
     " But something was missing.",
     " It was nearly done, but it did not look right.",
     " Then {he} stopped. Something was missing.",
-    slope=0.8,
+    slope=1.1,
 )
 
 _GIVEN = choice(
@@ -17,13 +17,18 @@ _GIVEN = choice(
     seq(" ", FRIEND, "{friend} gave {him} "),
     seq(" Then ", FRIEND, "{friend} found "),
     seq(" ", FRIEND, '"Wait!" said {friend}, and ran home to get '),
-    slope=0.8,
+    slope=1.1,
 )
 
 
 def _piece(work: str, begins: str, lacks: str, part: str, gifts: tuple[str, ...]) -> Setting:
     says = seq(
-        begins, _LACK, f" It had no {lacks}!", _GIVEN, choice(f"make.{part}", *gifts), f" for the {part}."
+        begins,
+        _LACK,
+        f" It had no {lacks}!",
+        _GIVEN,
+        choice(f"make.{part}", *gifts),
+        f" for the {part}.",
     )
     return setting(says, work=work)
 
@@ -90,21 +95,21 @@ MAKE = seq(
         " They were so proud of the {work} that they sang a song.",
         " A bird came and sat on the {work}, and they laughed.",
         " The {work} fell over, so they made it again, even bigger.",
-        slope=0.8,
+        slope=1.1,
     ),
 )
 
 _PLANT = bind(
     "grow.plant",
-    "plant fruit",
-    ("sunflower", "yellow flower"),
-    ("bean", "green bean"),
-    ("pumpkin", "orange pumpkin"),
-    ("tomato", "red tomato"),
-    ("strawberry", "sweet strawberry"),
-    ("carrot", "long carrot"),
-    ("melon", "round melon"),
-    ("cherry", "dark cherry"),
+    "plant",
+    ("sunflower",),
+    ("bean",),
+    ("pumpkin",),
+    ("tomato",),
+    ("strawberry",),
+    ("carrot",),
+    ("melon",),
+    ("rose",),
 )
 
 GROW = seq(
@@ -118,19 +123,19 @@ GROW = seq(
         " {He} looked every hour, but nothing came up.",
         ' "Grow!" {he} said. The seed did not grow.',
         " {He} waited one day, two days, three days. Nothing!",
-        slope=0.8,
+        slope=1.1,
     ),
     choice(
         "grow.advice",
         seq(" ", FRIEND, '"Seeds are slow," said {friend}.'),
         seq(" ", FRIEND, '"Give it time," said {friend}.'),
         seq(" ", FRIEND, '"Maybe it is asleep," said {friend}.'),
-        slope=0.8,
+        slope=1.1,
     ),
-    " So {he} gave it ",
-    choice("grow.drink", "water", "a little water", "warm water", "rain water", slope=1.2),
+    " So {he} gave the {plant} ",
+    choice("grow.drink", "water", "a little water", "warm water", "rain water", slope=1.5),
     " every ",
-    choice("grow.when", "day", "morning", "evening", slope=1.2),
+    choice("grow.when", "day", "morning", "evening", slope=1.5),
     choice(
         "grow.care",
         ".",
@@ -139,23 +144,27 @@ GROW = seq(
         " and kept the birds away.",
         " and told it jokes.",
         " and read it the newspaper.",
-        slope=0.9,
+        slope=1.1,
     ),
-    maybe("grow.leaf", 0.5, choice("grow.leaf.how", " A small leaf came up.", " One green leaf came, then two.")),
+    maybe(
+        "grow.leaf",
+        0.5,
+        choice("grow.leaf.how", " A small leaf came up.", " One green leaf came, then two."),
+    ),
     choice(
         "grow.result",
-        " At last there was a big {fruit}!",
-        " When summer came, there was a {fruit}, as big as {his} head!",
-        " And one day there was one tiny {fruit}.",
-        slope=0.8,
+        " At last there was a big {plant}!",
+        " When summer came, there was a {plant}, as big as {his} head!",
+        " And one day there was one tiny {plant}.",
+        slope=1.1,
     ),
     choice(
         "grow.end",
         " They danced around it.",
-        " {He} gave it to {friend}.",
         ' "It was only asleep," said {hero}.',
+        " {He} gave it to {friend}.",
         " {He} kept one seed for the next year.",
         ' "I knew you could do it," {he} told the plant.',
-        slope=0.9,
+        slope=1.1,
     ),
 )
