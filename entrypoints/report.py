@@ -2,12 +2,15 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from collapse.execution.door import chosen, run_door
 from collapse.execution.prepared import Prepared, prepare_plan
 from collapse.parameters.study import StudyFile
 from collapse.stages.plan import plan_study
+
+if TYPE_CHECKING:
+    from analysis.study import StudyRecord
 
 
 def report(study: StudyFile, given: dict[str, Any]) -> str:
@@ -33,7 +36,7 @@ def write(prepared: Prepared, parameters: Any) -> str:
     return run_id
 
 
-def study_record(prepared: Prepared, parameters: Any):
+def study_record(prepared: Prepared, parameters: Any) -> "StudyRecord":
     """What the analysis is handed: plain tables, and what the study file says."""
     from analysis.study import Claim, StudyRecord
     from collapse.errors import BadInput

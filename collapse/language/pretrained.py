@@ -54,7 +54,7 @@ def check_model(name: str) -> bool:
     if is_local:
         _require_causal(name, _read_architectures(Path(name).expanduser()))
     else:
-        require_hub_access(name, kind="model")
+        require_hub_access(name, kind="model", any_of=WEIGHTS)
     return is_local
 
 

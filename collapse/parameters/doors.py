@@ -11,23 +11,21 @@ fingerprints of its inputs.
 from dataclasses import dataclass
 
 from collapse.parameters.fields import (
-    fraction,
-    named,
-    not_negative,
-    one_line,
+    FRACTION,
+    LINE,
+    NAME,
+    NAMES,
+    NOT_NEGATIVE,
+    POSITIVE,
+    STUDY,
+    Rule,
     one_of,
     option,
-    positive,
     setting,
-    study_named,
 )
 
 ARM_KINDS = ("replace", "fresh", "static", "mixed", "accumulate", "accumulate_subsample")
 PROBES = ("quality",)
-
-_POSITIVE = {"check": positive, "right": "above 0"}
-_NOT_NEGATIVE = {"check": not_negative, "right": "0 or more"}
-_FRACTION = {"check": fraction, "right": "from 0 to 1"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,20 +35,17 @@ class Study:
     study: str = option(
         "quickstart",
         "a study of studies/, or the path of a study file",
-        study_named,
-        "letters, digits, - and _, or a path that ends in .yaml",
+        STUDY,
     )
     scale: str = option(
         "full",
         "a scale of the study file, such as cpu",
-        named,
-        "letters, digits, - and _",
+        NAME,
     )
     name: str = option(
         "study",
         "name of the MLflow experiment and prefix of the registered models; default: the study's",
-        named,
-        "letters, digits, - and _",
+        NAME,
     )
     rerun: bool = option(False, "true: run again what the registry already holds")
 
@@ -63,26 +58,24 @@ class Text:
         "stories",
         "stories, python, python:PACKAGE,..., a path (.txt .jsonl .parquet or a folder of them), "
         "or a Hugging Face dataset name",
-        one_line,
-        "a name or a path",
+        LINE,
         identity=False,  # the content's fingerprint is what counts, not where it lies
     )
     corpus_documents: int = setting(
-        0, "documents to read of the corpus, 0 for all of it", **_NOT_NEGATIVE
+        0, "documents to read of the corpus, 0 for all of it", NOT_NEGATIVE
     )
-    heldout_documents: int = setting(1000, "documents of each held-out split at most", **_POSITIVE)
+    heldout_documents: int = setting(1000, "documents of each held-out split at most", POSITIVE)
     tokenizer: str = setting(
         "bpe",
         "bpe, characters, or a pretrained one by path or name",
-        one_line,
-        "bpe, characters, a path or a name",
+        LINE,
     )
-    vocabulary_size: int = setting(1024, "entries of a bpe trained on the corpus", **_POSITIVE)
+    vocabulary_size: int = setting(1024, "entries of a bpe trained on the corpus", POSITIVE)
     tokenizer_documents: int = setting(
-        20_000, "training documents that a tokenizer is made from, at most", **_POSITIVE
+        20_000, "training documents that a tokenizer is made from, at most", POSITIVE
     )
     study_seed: int = setting(
-        0, "seed of what all chains share: held-out text, tokenizer, probes", **_NOT_NEGATIVE
+        0, "seed of what all chains share: held-out text, tokenizer, probes", NOT_NEGATIVE
     )
 
 
@@ -93,8 +86,7 @@ class Model:
     preset: str = setting(
         "pocket",
         "a preset, or a Hugging Face causal language model by path or name",
-        one_line,
-        "a preset, a path or a name",
+        LINE,
     )
     preset_overrides: str = setting("", "changes to a preset's configuration: KEY=VALUE,KEY=VALUE")
 
@@ -103,62 +95,56 @@ class Model:
 class First:
     """What only generation 0 is trained with."""
 
-    baseline_steps: int = setting(800, "optimizer steps of generation 0", **_POSITIVE)
-    baseline_documents: int = setting(
-        48_000, "human documents offered to generation 0", **_POSITIVE
-    )
+    baseline_steps: int = setting(800, "optimizer steps of generation 0", POSITIVE)
+    baseline_documents: int = setting(48_000, "human documents offered to generation 0", POSITIVE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Later:
     """What only the generations after 0 are trained with."""
 
-    steps: int = setting(100, "optimizer steps of each later generation", **_POSITIVE)
-    documents: int = setting(4_000, "documents offered to each later generation", **_POSITIVE)
+    steps: int = setting(100, "optimizer steps of each later generation", POSITIVE)
+    documents: int = setting(4_000, "documents offered to each later generation", POSITIVE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
     """How every generation is trained."""
 
-    tokens_per_step: int = setting(4096, "tokens in one optimizer step", **_POSITIVE)
-    sequence_length: int = setting(256, "tokens in one training sequence", **_POSITIVE)
+    tokens_per_step: int = setting(4096, "tokens in one optimizer step", POSITIVE)
+    sequence_length: int = setting(256, "tokens in one training sequence", POSITIVE)
     micro_batch: int = setting(
-        0, "sequences that a device takes at once, 0 for all of a step", **_NOT_NEGATIVE
+        0, "sequences that a device takes at once, 0 for all of a step", NOT_NEGATIVE
     )
     optimizer: str = setting(
-        "muon", "muon (matrices; AdamW for the rest) or adamw", **one_of("muon", "adamw")
+        "muon", "muon (matrices; AdamW for the rest) or adamw", one_of("muon", "adamw")
     )
-    learning_rate: float = setting(3e-3, "AdamW's peak learning rate", **_POSITIVE)
-    muon_learning_rate: float = setting(0.02, "Muon's peak learning rate", **_POSITIVE)
-    weight_decay: float = setting(0.0, "decoupled weight decay of matrices", **_NOT_NEGATIVE)
-    warmup_steps: int = setting(20, "steps of linear warmup", **_NOT_NEGATIVE)
+    learning_rate: float = setting(3e-3, "AdamW's peak learning rate", POSITIVE)
+    muon_learning_rate: float = setting(0.02, "Muon's peak learning rate", POSITIVE)
+    weight_decay: float = setting(0.0, "decoupled weight decay of matrices", NOT_NEGATIVE)
+    warmup_steps: int = setting(20, "steps of linear warmup", NOT_NEGATIVE)
     schedule: str = setting(
         "linear",
         "learning rate after the warmup: constant, linear or cosine",
-        **one_of("constant", "linear", "cosine"),
+        one_of("constant", "linear", "cosine"),
     )
-    decay_fraction: float = setting(
-        1.0, "last part of training in which the rate falls", **_FRACTION
-    )
+    decay_fraction: float = setting(1.0, "last part of training in which the rate falls", FRACTION)
     final_learning_rate_fraction: float = setting(
-        0.0, "learning rate at the last step over the peak", **_FRACTION
+        0.0, "learning rate at the last step over the peak", FRACTION
     )
-    clip_norm: float = setting(1.0, "largest gradient norm, 0 for no clipping", **_NOT_NEGATIVE)
-    precision: str = setting(
-        "float32", "float32, bf16 or fp16", **one_of("float32", "bf16", "fp16")
-    )
+    clip_norm: float = setting(1.0, "largest gradient norm, 0 for no clipping", NOT_NEGATIVE)
+    precision: str = setting("float32", "float32, bf16 or fp16", one_of("float32", "bf16", "fp16"))
     evaluate_every: int = setting(
-        200, "steps between looks at the validation text, 0 for the end only", **_NOT_NEGATIVE
+        200, "steps between looks at the validation text, 0 for the end only", NOT_NEGATIVE
     )
     checkpoint_every: int = setting(
         100,
         "steps between checkpoints to resume from, 0 for none",
-        **_NOT_NEGATIVE,
+        NOT_NEGATIVE,
         identity=False,
     )
     threads: int = setting(
-        1, "processor threads of one stage (part of what fixes the bits)", **_POSITIVE
+        1, "processor threads of one stage (part of what fixes the bits)", POSITIVE
     )
 
 
@@ -166,27 +152,27 @@ class Training:
 class Sampling:
     """How a model's text is drawn."""
 
-    temperature: float = setting(1.0, "softmax temperature, 0 for greedy", **_NOT_NEGATIVE)
-    top_k: int = setting(0, "keep the k likeliest tokens, 0 for all", **_NOT_NEGATIVE)
-    top_p: float = setting(1.0, "keep the likeliest tokens of this mass", **_FRACTION)
-    max_new_tokens: int = setting(200, "longest sample, in tokens", **_POSITIVE)
-    min_characters: int = setting(20, "shorter samples are dropped, and counted", **_NOT_NEGATIVE)
-    sampling_batch: int = setting(256, "samples drawn at once", **_POSITIVE)
+    temperature: float = setting(1.0, "softmax temperature, 0 for greedy", NOT_NEGATIVE)
+    top_k: int = setting(0, "keep the k likeliest tokens, 0 for all", NOT_NEGATIVE)
+    top_p: float = setting(1.0, "keep the likeliest tokens of this mass", FRACTION)
+    max_new_tokens: int = setting(200, "longest sample, in tokens", POSITIVE)
+    min_characters: int = setting(20, "shorter samples are dropped, and counted", NOT_NEGATIVE)
+    sampling_batch: int = setting(256, "samples drawn at once", POSITIVE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recursion:
     """What a generation is trained on, and where it starts."""
 
-    kind: str = setting("replace", "kind of arm: " + ", ".join(ARM_KINDS), **one_of(*ARM_KINDS))
+    kind: str = setting("replace", "kind of arm: " + ", ".join(ARM_KINDS), one_of(*ARM_KINDS))
     synthetic_fraction: float = setting(
-        0.5, "kind mixed: share of the tokens that is synthetic", **_FRACTION
+        0.5, "kind mixed: share of the tokens that is synthetic", FRACTION
     )
     human_half: str = setting(
-        "fresh", "kind mixed: the human share is fresh or static", **one_of("fresh", "static")
+        "fresh", "kind mixed: the human share is fresh or static", one_of("fresh", "static")
     )
     start: str = setting(
-        "parent", "weights a generation starts from: parent or fresh", **one_of("parent", "fresh")
+        "parent", "weights a generation starts from: parent or fresh", one_of("parent", "fresh")
     )
 
 
@@ -194,12 +180,12 @@ class Recursion:
 class Place:
     """Which chain, and what to do about generations that are not there yet."""
 
-    arm: str = option("replace", "an arm of the study, or a kind of arm", named, "an arm's name")
-    seed: int = option(0, "seed of the chain", **_NOT_NEGATIVE, identity=True)
+    arm: str = option("replace", "an arm of the study, or a kind of arm", NAME)
+    seed: int = option(0, "seed of the chain", NOT_NEGATIVE, identity=True)
     ancestors: str = option(
         "build",
         "earlier generations that are missing: build them, or require them and stop",
-        **one_of("build", "require"),
+        one_of("build", "require"),
     )
 
 
@@ -217,7 +203,7 @@ class Baseline(Training, First, Model, Text, Place, Study):
     OWN = (Place, Model, First, Training)
 
     generation: int = option(
-        0, "always 0", lambda value: value == 0, "0: the baseline", identity=True
+        0, "always 0", Rule(lambda value: value == 0, "0: the baseline"), identity=True
     )
 
 
@@ -230,8 +216,7 @@ class RecurseStep(Sampling, Recursion, Training, Later, First, Model, Text, Plac
     generation: int = option(
         1,
         "generation to make",
-        positive,
-        "1 or more (generation 0 is the entry point baseline)",
+        Rule(lambda value: value > 0, "1 or more (generation 0 is the entry point baseline)"),
         identity=True,
     )
 
@@ -242,8 +227,8 @@ class Quality(Sampling, Recursion, Training, Later, First, Model, Text, Place, S
 
     OWN = (Place, Sampling)
 
-    generation: int = option(1, "generation to look at", **_NOT_NEGATIVE, identity=True)
-    samples: int = setting(1000, "texts to sample", **_POSITIVE)
+    generation: int = option(1, "generation to look at", NOT_NEGATIVE, identity=True)
+    samples: int = setting(1000, "texts to sample", POSITIVE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,15 +238,12 @@ class Experiment(Sampling, Recursion, Training, Later, First, Model, Text, Study
     arms: str = option(
         "study",
         "arms to run, separated by commas",
-        lambda value: all(named(arm) for arm in value.split(",")),
-        "names separated by commas",
+        NAMES,
     )
-    seeds: int = setting(2, "seeds, 0 to N-1, each a block of all arms", **_POSITIVE)
-    generations: int = setting(3, "last generation of each chain", **_NOT_NEGATIVE)
-    samples: int = setting(1000, "texts to sample for quality", **_POSITIVE)
-    workers: int = option(
-        0, "chains at once, 0 for one a core (cores over threads)", **_NOT_NEGATIVE
-    )
+    seeds: int = setting(2, "seeds, 0 to N-1, each a block of all arms", POSITIVE)
+    generations: int = setting(3, "last generation of each chain", NOT_NEGATIVE)
+    samples: int = setting(1000, "texts to sample for quality", POSITIVE)
+    workers: int = option(0, "chains at once, 0 for one a core (cores over threads)", NOT_NEGATIVE)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,21 @@ from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-Check = Callable[[Any], bool]
+
+@dataclass(frozen=True)
+class Rule:
+    """What a value must be.
+
+    Attributes:
+        check: true for a value in range.
+        right: what would be right, to end the sentence "must be ...".
+    """
+
+    check: Callable[[Any], bool]
+    right: str
+
+
+ANYTHING = Rule(lambda _: True, "anything")
 
 
 @dataclass(frozen=True)
@@ -14,43 +28,27 @@ class About:
 
     Attributes:
         help: one line, lower case, with the unit.
-        check: true for a value in range.
-        right: what would be right, to end the sentence "must be ...".
+        rule: what its value must be.
         setting: True where a study file may set it; such a parameter may also be given as
             ``study``, which means "as the study says".
         identity: False where the value does not change what a stage computes.
     """
 
     help: str
-    check: Check
-    right: str
+    rule: Rule
     setting: bool
     identity: bool
 
 
-def setting(
-    default: Any,
-    help: str,
-    check: Check = lambda _: True,
-    right: str = "",
-    *,
-    identity: bool = True,
-) -> Any:
+def setting(default: Any, help: str, rule: Rule = ANYTHING, *, identity: bool = True) -> Any:
     """A parameter that a study file may set."""
-    about = About(help, check, right, setting=True, identity=identity)
+    about = About(help, rule, setting=True, identity=identity)
     return field(default=default, metadata={"about": about})
 
 
-def option(
-    default: Any,
-    help: str,
-    check: Check = lambda _: True,
-    right: str = "",
-    *,
-    identity: bool = False,
-) -> Any:
+def option(default: Any, help: str, rule: Rule = ANYTHING, *, identity: bool = False) -> Any:
     """A parameter of one call, which a study file does not set."""
-    about = About(help, check, right, setting=False, identity=identity)
+    about = About(help, rule, setting=False, identity=identity)
     return field(default=default, metadata={"about": about})
 
 
@@ -85,36 +83,30 @@ def default_of(one: Field) -> Any:
     return one.default
 
 
-def positive(value: float) -> bool:
-    """True above zero."""
-    return value > 0
+POSITIVE = Rule(lambda value: value > 0, "above 0")
+NOT_NEGATIVE = Rule(lambda value: value >= 0, "0 or more")
+FRACTION = Rule(lambda value: 0 <= value <= 1, "from 0 to 1")
 
 
-def not_negative(value: float) -> bool:
-    """True from zero up."""
-    return value >= 0
+def one_of(*names: str) -> Rule:
+    """A choice among names."""
+    return Rule(lambda value: value in names, "one of " + ", ".join(names))
 
 
-def fraction(value: float) -> bool:
-    """True in [0, 1]."""
-    return 0 <= value <= 1
-
-
-def one_of(*names: str) -> dict[str, Any]:
-    """The check and its words for a choice among names."""
-    return {"check": lambda value: value in names, "right": "one of " + ", ".join(names)}
-
-
-def named(value: str) -> bool:
+def is_name(value: str) -> bool:
     """True for a name that may stand in an experiment, a registered model and a path."""
     return bool(value) and all(c.isalnum() or c in "-_" for c in value)
 
 
-def one_line(value: str) -> bool:
-    """True for text that is not empty and has no control characters."""
+def _is_line(value: str) -> bool:
     return bool(value.strip()) and value.isprintable()
 
 
-def study_named(value: str) -> bool:
-    """True for a study's name or the path of a study file."""
-    return bool(value) and (Path(value).suffix in {".yaml", ".yml"} or named(value))
+def _is_study(value: str) -> bool:
+    return bool(value) and (Path(value).suffix in {".yaml", ".yml"} or is_name(value))
+
+
+NAME = Rule(is_name, "letters, digits, - and _")
+NAMES = Rule(lambda value: all(map(is_name, value.split(","))), "names separated by commas")
+LINE = Rule(_is_line, "a name or a path")
+STUDY = Rule(_is_study, "letters, digits, - and _, or a path that ends in .yaml")

@@ -62,8 +62,8 @@ def value_of(one: Field, given: object) -> Any:
         BadParameter: not of the parameter's type, or out of its range.
     """
     value = _convert(one, given)
-    if not about(one).check(value):
-        raise BadParameter(f"{one.name}={given} is out of range: must be {about(one).right}")
+    if not about(one).rule.check(value):
+        raise BadParameter(f"{one.name}={given} is out of range: must be {about(one).rule.right}")
     return value
 
 

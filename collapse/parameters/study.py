@@ -11,7 +11,7 @@ import yaml
 
 from collapse.errors import BadParameter
 from collapse.parameters.doors import ARM_KINDS, DOORS, PROBES
-from collapse.parameters.fields import about, default_of, named, parameter_fields
+from collapse.parameters.fields import about, default_of, is_name, parameter_fields
 from collapse.parameters.parse import build, require_known, value_of
 
 STUDIES = Path(__file__).resolve().parents[2] / "studies"
@@ -136,7 +136,7 @@ def _study(content: object, name: str, scale: str) -> StudyFile:
         claims=claims,
     )
     for arm in arms:
-        if not named(arm):
+        if not is_name(arm):
             raise BadParameter(f"arm {arm!r} must be of letters, digits, - and _")
         if study.arm_settings(arm).get("kind") not in ARM_KINDS:
             raise BadParameter(f"arm {arm!r} needs a kind: one of {', '.join(ARM_KINDS)}")

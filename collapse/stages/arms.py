@@ -1,15 +1,19 @@
 """What a generation is trained on, arm by arm (DESIGN 5), and the ledger that proves it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 import numpy as np
 
-from collapse.errors import BadParameter
+from collapse.errors import BadCorpus, BadParameter, CollapseError
 from collapse.numerics.streams import numpy_stream
 from collapse.parameters.doors import RecurseStep
 
 Encode = Callable[[Sequence[str]], list[list[int]]]
+
+ENCODED_AT_ONCE = 512
 
 
 @dataclass(frozen=True)
@@ -117,26 +121,39 @@ def take(source: str, texts: Iterable[str], budget: int, encode: Encode) -> Port
 
     Raises:
         BadParameter: the texts end before.
+        BadCorpus: what the iterator itself says where it ends before.
     """
     kept: list[str] = []
     token_ids: list[list[int]] = []
     won = 0
     waiting = iter(texts)
     while won < budget:
-        # Encoding in batches is many times faster than one by one.
-        batch = [text for text, _ in zip(waiting, range(512), strict=False)]
-        if not batch:
-            raise BadParameter(
-                f"{source}: the texts hold {won} tokens, fewer than the {budget} that are needed: "
-                "lower documents, or raise baseline_documents"
-            )
+        batch, ended = _next_batch(source, waiting, budget, won)
         for text, ids in zip(batch, encode(batch), strict=True):
-            if won >= budget:
-                break
-            kept.append(text)
-            token_ids.append(ids)
-            won += len(ids) + 1
+            if won < budget:
+                kept.append(text)
+                token_ids.append(ids)
+                won += len(ids) + 1
+        if ended and won < budget:
+            raise ended
     return Portion(source, kept, token_ids, budget)
+
+
+def _next_batch(
+    source: str, waiting: Iterator[str], budget: int, won: int
+) -> tuple[list[str], CollapseError | None]:
+    """Some texts, since encoding in batches is many times faster, and why there are no more."""
+    batch: list[str] = []
+    try:
+        batch.extend(islice(waiting, ENCODED_AT_ONCE))
+    except BadCorpus as error:
+        return batch, error
+    if batch:
+        return batch, None
+    return batch, BadParameter(
+        f"{source}: the texts hold {won} tokens, fewer than the {budget} that are needed: "
+        "lower documents, or raise baseline_documents"
+    )
 
 
 def _assert_budget(parameters: RecurseStep, portions: Sequence[Portion], budget: int) -> None:
@@ -147,7 +164,7 @@ def _assert_budget(parameters: RecurseStep, portions: Sequence[Portion], budget:
         raise AssertionError(f"{parameters.kind} offers {offered} tokens, not {times} x {budget}")
 
 
-def ledger(portions: Sequence[Portion], tokens_seen: int) -> dict[str, object]:
+def ledger(portions: Sequence[Portion], tokens_seen: int) -> dict[str, Any]:
     """How many tokens and documents came from which source, and how often they were read."""
     offered = sum(portion.tokens for portion in portions)
     texts = [text for portion in portions for text in portion.texts]

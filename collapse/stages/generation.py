@@ -27,7 +27,7 @@ from collapse.parameters.doors import Baseline, RecurseStep
 from collapse.parameters.overrides import read_overrides
 from collapse.stages.arms import Portion, ledger
 from collapse.stages.texts import note_of, write_texts
-from collapse.stages.workspace import Workspace
+from collapse.stages.workspace import Workspace, by_increments
 
 
 @dataclass(frozen=True)
@@ -118,11 +118,11 @@ def train_generation(
             seed=stream_seed(parameters.seed, "training", parameters.generation),
             state_folder=workspace.state / "training",
             validation=_validation(ground),
-            progress=advance,
+            progress=by_increments(advance),
         ):
             last |= measurement.values
             yield measurement
-    summary = {
+    summary: dict[str, Any] = {
         "generation": parameters.generation,
         "parameters": parameter_count(model),
         "body_parameters": body_parameter_count(model),
@@ -165,7 +165,7 @@ def _validation(ground: Ground) -> np.ndarray:
 
 
 def _write_texts(
-    workspace: Workspace, portions: Sequence[Portion], accounts: dict[str, object]
+    workspace: Workspace, portions: Sequence[Portion], accounts: dict[str, Any]
 ) -> None:
     """Human text and the text that is new in this generation are kept; the rest is older."""
     for portion in portions:

@@ -100,7 +100,7 @@ def plan_chain(
     place = dict(given) | {"arm": arm, "seed": seed, "generation": 1}
     recipe = study.door(RecurseStep, place, arm)
     chain = Chain(f"{experiment}.{arm}.seed{seed}", arm, seed, recipe)
-    text = study.door(Prepare, given | _own_tokenizer(recipe), arm)
+    text = study.door(Prepare, {**given, **_own_tokenizer(recipe)}, arm)
     steps = [_prepare(text, f"prepare/{arm}/seed{seed}")]
     lineage: list[str] = []
     for g in range(generation + 1):

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterator
+from itertools import islice
+from typing import Any
 
 from collapse.language.corpora.human_text import HumanText, prepare_corpus
 from collapse.language.corpora.splits import HELDOUT_SPLITS
@@ -58,12 +60,13 @@ def prepare(parameters: Prepare, workspace: Workspace) -> Iterator[Measurement]:
     yield Measurement(0, values)
 
 
-def _tokenizer(parameters: Prepare, human: HumanText):
+def _tokenizer(parameters: Prepare, human: HumanText) -> Any:
     if parameters.tokenizer not in {"bpe", "characters"}:
         return load_tokenizer(parameters.tokenizer)
-    documents = human.fresh(stream_seed(parameters.study_seed, "tokenizer"), 0, exclude=set())
+    documents = human.fresh(stream_seed(parameters.study_seed, "tokenizer"), 0)
+    known = human.card.documents.get("train", parameters.tokenizer_documents)
     return train_tokenizer(
-        [text for text, _ in zip(documents, range(parameters.tokenizer_documents), strict=False)],
+        list(islice(documents, min(known, parameters.tokenizer_documents))),
         kind=parameters.tokenizer,
         vocabulary_size=parameters.vocabulary_size,
     )

@@ -57,8 +57,7 @@ def quality(parameters: Quality, workspace: Workspace) -> Iterator[Measurement]:
 
     with workspace.progress("sampling for quality", parameters.samples) as advance:
         seed = stream_seed(parameters.seed, "quality", parameters.generation)
-        samples = draw(model, ground.tokenizer, parameters.samples, parameters, seed)
-        advance(len(samples))
+        samples = draw(model, ground.tokenizer, parameters.samples, parameters, seed, advance)
     values |= _diversity(samples)
     if ground.human.card.is_generative:
         values |= _truth(test, human, samples)

@@ -11,7 +11,7 @@ from collapse.language.sampling import sample
 from collapse.language.tokenizer import encode_documents
 from collapse.numerics.streams import stream_seed
 from collapse.parameters.doors import Sampling
-from collapse.stages.workspace import Advance
+from collapse.stages.workspace import Advance, by_increments
 
 LEAST_YIELD = 0.02
 """A round whose kept text is a smaller share of what was expected ends the chain."""
@@ -110,7 +110,14 @@ def synthesise(
     return Synthesis(texts, token_ids, drawn, empty, drawn - len(texts), seconds)
 
 
-def draw(model: Any, tokenizer: Any, count: int, decoding: Sampling, seed: int) -> list[str]:
+def draw(
+    model: Any,
+    tokenizer: Any,
+    count: int,
+    decoding: Sampling,
+    seed: int,
+    advance: Advance | None = None,
+) -> list[str]:
     """Texts from the empty prompt, decoded as the parameters say."""
     return sample(
         model,
@@ -122,4 +129,5 @@ def draw(model: Any, tokenizer: Any, count: int, decoding: Sampling, seed: int) 
         top_p=decoding.top_p,
         seed=seed,
         batch_size=decoding.sampling_batch,
+        progress=by_increments(advance) if advance else None,
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 Advance = Callable[[int], None]
+"""Told how much more is done."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,18 @@ class DatasetNote:
     folder: str
     digest: str
     documents: int
+
+
+def by_increments(advance: Advance) -> Advance:
+    """For a loop that tells how much is done so far, an advance that is told what is new."""
+    before = 0
+
+    def so_far(done: int) -> None:
+        nonlocal before
+        advance(done - before)
+        before = done
+
+    return so_far
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from collapse.errors import BadParameter
+from collapse.errors import BadCorpus, BadParameter
 from collapse.parameters.doors import ARM_KINDS, RecurseStep
 from collapse.stages.arms import Portion, Sources, compose, ledger, subsample, take
 
@@ -87,3 +87,13 @@ def test_ledger_adds_up() -> None:
         "synthetic_gen3": 500,
         "human_fresh": 500,
     }
+
+
+def test_a_corpus_that_ends_after_enough_is_enough() -> None:
+    def finite():
+        yield from (f"text {i}" for i in range(100))
+        raise BadCorpus("used up")
+
+    assert len(take("human_fresh", finite(), BUDGET, encode).texts) == 100
+    with pytest.raises(BadCorpus, match="used up"):
+        take("human_fresh", finite(), BUDGET + 1, encode)

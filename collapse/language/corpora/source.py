@@ -103,8 +103,11 @@ def open_source(name: str, *, text_column: str = "text") -> Source:
     )
 
 
-def check_source(name: str, *, text_column: str = "text") -> str:
+def corpus_fingerprint(name: str, *, text_column: str = "text") -> str:
     """Look at a corpus before anything is run, and return its fingerprint.
+
+    For files, packages and the grammar the fingerprint follows the content. For a hub name it is a
+    hash of the name and the revision asked for, because the content would have to be fetched.
 
     The first 32 million characters are read and checked, so a small corpus wholly; a fault further
     on is found when the corpus is prepared. Of a hub name it is only checked that the hub answers.
@@ -122,18 +125,6 @@ def check_source(name: str, *, text_column: str = "text") -> str:
     else:
         _check_documents(name, whole.documents())
     return source.fingerprint
-
-
-def corpus_fingerprint(name: str, *, text_column: str = "text") -> str:
-    """The fingerprint of a corpus, without reading it as text.
-
-    For files, packages and the grammar it follows the content; for a hub name it is a hash of the
-    name and the revision asked for, because the content would have to be fetched.
-
-    Raises:
-        BadCorpus: there is no such corpus.
-    """
-    return open_source(name, text_column=text_column).fingerprint
 
 
 def _open_half(

@@ -1,304 +1,33 @@
-"""One decoder-only transformer whose flags span the studies, and its configuration.
+"""One decoder-only transformer whose flags span the studies.
 
-This file is copied beside the weights of every saved model, and is then imported where this project
-is not installed. Therefore it imports torch and transformers only (and siblings in this folder,
-should there be any).
+This file and its siblings are copied beside the weights of every saved model, and are then imported
+where this project is not installed. Therefore they import torch, transformers and each other only,
+each other by relative imports, from which transformers knows what to copy.
 
-Shapes: B batch, T positions of the input, S positions seen (cache and input), H query heads,
-K key-value heads, E width of a head, D width of the model, V vocabulary.
+Shapes: B batch, T positions of the input, S positions seen (cache and input), E width of a head,
+D width of the model, V vocabulary.
 """
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    GenerationMixin,
-    PretrainedConfig,
-    PreTrainedModel,
-)
+from transformers import AutoConfig, AutoModelForCausalLM, GenerationMixin, PreTrainedModel
 from transformers.cache_utils import Cache, DynamicCache
 from transformers.masking_utils import create_bidirectional_mask, create_causal_mask
-from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.utils import can_return_tuple
 from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
-FEED_FORWARDS = ("swiglu", "gelu", "relu2")
-NORMS = ("rms", "layer")
-POSITIONS = ("rope", "learned")
-SIZES = (
-    "vocab_size",
-    "hidden_size",
-    "intermediate_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "num_key_value_heads",
-    "max_position_embeddings",
-)
+from .decoder_config import DecoderConfig
+from .decoder_layers import Attention, DecoderLayer, ResidualLinear, build_norm, rotary_angles
+
+__all__ = ["DecoderConfig", "DecoderForCausalLM"]
+
 IGNORED_LABEL = -100  # the convention of torch and transformers
-
-
-class DecoderConfig(PretrainedConfig):
-    """Shape and flags of a :class:`DecoderForCausalLM`.
-
-    Attributes:
-        feed_forward: ``swiglu`` (three matrices), ``gelu`` or ``relu2`` (two).
-        norm: ``rms``, or ``layer`` (mean taken off, and a bias).
-        positions: ``rope``, or ``learned`` vectors added to the embeddings.
-        qk_norm: RMSNorm over each head's queries and keys, before the rotation; its gains are
-            shared by the heads of a layer.
-        causal: False leaves the causal mask out, which lets every position see the token it is to
-            predict: the fault of the seed's code study, reproduced on purpose.
-
-    The other names are those of transformers' Llama.
-
-    Raises:
-        ValueError: a size is not a positive whole number, a flag has an unknown value, or widths do
-            not divide.
-    """
-
-    model_type = "collapse_decoder"
-    keys_to_ignore_at_inference = ["past_key_values"]  # noqa: RUF012  (the base class's name)
-
-    vocab_size: int = 1024
-    hidden_size: int = 128
-    intermediate_size: int = 512
-    num_hidden_layers: int = 2
-    num_attention_heads: int = 4
-    num_key_value_heads: int = 0  # 0: as many as heads
-    max_position_embeddings: int = 256
-    feed_forward: str = "gelu"
-    norm: str = "rms"
-    norm_eps: float = 1e-6
-    positions: str = "rope"
-    rope_theta: float = 10_000.0
-    qk_norm: bool = False
-    causal: bool = True
-    tie_word_embeddings: bool = True
-    initializer_range: float = 0.02
-    use_cache: bool = True
-    pad_token_id: int | None = None
-    bos_token_id: int | None = None
-    eos_token_id: int | list[int] | None = None
-
-    def __post_init__(self, **kwargs: Any) -> None:
-        """Fill in what depends on other fields, and refuse what cannot be built."""
-        if not self.num_key_value_heads:
-            self.num_key_value_heads = self.num_attention_heads
-        if not self.causal:
-            # Without the mask, what earlier positions hold changes with every new token, so that
-            # nothing of it can be kept.
-            self.use_cache = False
-        for name in SIZES:
-            _require_positive(name, getattr(self, name))
-        _require_one_of("feed_forward", self.feed_forward, FEED_FORWARDS)
-        _require_one_of("norm", self.norm, NORMS)
-        _require_one_of("positions", self.positions, POSITIONS)
-        _require_divides("hidden_size", self.hidden_size, self.num_attention_heads)
-        _require_divides("num_attention_heads", self.num_attention_heads, self.num_key_value_heads)
-        if self.positions == "rope":
-            _require_divides("head_dim", self.head_dim, 2)
-        super().__post_init__(**kwargs)
-
-    @property
-    def head_dim(self) -> int:
-        """Width E of one head."""
-        return self.hidden_size // self.num_attention_heads
-
-
-def _require_positive(name: str, value: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name}={value!r} is not a positive whole number")
-
-
-def _require_one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ValueError(f"{name}={value!r} is unknown; known are {', '.join(known)}")
-
-
-def _require_divides(name: str, value: int, divisor: int) -> None:
-    if value % divisor:
-        raise ValueError(f"{name}={value} is not a multiple of {divisor}")
-
-
-class RMSNorm(nn.Module):
-    """``x / sqrt(mean(x^2) + eps) * weight`` over the last axis (Zhang and Sennrich, 2019).
-
-    Written out, as torch's fused kernel has no double backward on GPUs.
-    """
-
-    def __init__(self, width: int, eps: float) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(width))
-        self.eps = eps
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise ``x``, in float32 at least; same shape and type out."""
-        wide = x if x.dtype == torch.float64 else x.float()
-        scale = torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
-        return (wide * scale).to(x.dtype) * self.weight
-
-
-class ResidualLinear(nn.Linear):
-    """A projection whose output is added to the residual stream; it starts smaller."""
-
-
-def build_norm(config: DecoderConfig) -> nn.Module:
-    """The normalisation over the model's width that ``config.norm`` names."""
-    if config.norm == "rms":
-        return RMSNorm(config.hidden_size, config.norm_eps)
-    return nn.LayerNorm(config.hidden_size, config.norm_eps)
-
-
-def rotary_angles(config: DecoderConfig, positions_BxT: Tensor, dtype: torch.dtype) -> Tensor:
-    """Angles of the rotary embedding, ``(B, T, E / 2)`` (Su et al., 2021).
-
-    Computed anew from the configuration and not kept in a buffer: buffers that are not saved come
-    back uninitialised from some ways of loading.
-    """
-    wide = torch.float64 if dtype == torch.float64 else torch.float32
-    exponents = torch.arange(0, config.head_dim, 2, device=positions_BxT.device, dtype=wide)
-    frequencies = config.rope_theta ** (-exponents / config.head_dim)
-    return positions_BxT[..., None].to(wide) * frequencies
-
-
-def rotate(x_BxHxTxE: Tensor, cos_BxTxE: Tensor, sin_BxTxE: Tensor) -> Tensor:
-    """Rotate the pairs (i, i + E/2) of every head by the angles of its position."""
-    first, second = x_BxHxTxE.chunk(2, dim=-1)
-    turned = torch.cat((-second, first), dim=-1)
-    return x_BxHxTxE * cos_BxTxE[:, None] + turned * sin_BxTxE[:, None]
-
-
-def eager_attention(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    scaling: float,
-    **_: Any,
-) -> tuple[Tensor, Tensor]:
-    """Attention of plain operations, all of which can be differentiated twice.
-
-    Args:
-        module: gives ``num_key_value_groups``, the query heads that share a key-value head.
-        query: ``(B, H, T, E)``.
-        key: ``(B, K, S, E)``.
-        value: ``(B, K, S, E)``.
-        attention_mask: added to the scores, ``(B, 1, T, S)``, or None.
-        scaling: factor of the scores.
-
-    Returns:
-        The mixed values ``(B, T, H, E)`` and the weights ``(B, H, T, S)``.
-    """
-    groups = module.num_key_value_groups
-    if groups > 1:
-        key = key.repeat_interleave(groups, dim=1)
-        value = value.repeat_interleave(groups, dim=1)
-    scores_BxHxTxS = query @ key.transpose(2, 3) * scaling
-    if attention_mask is not None:
-        scores_BxHxTxS = scores_BxHxTxS + attention_mask
-    wide = torch.float64 if query.dtype == torch.float64 else torch.float32
-    weights_BxHxTxS = scores_BxHxTxS.softmax(-1, dtype=wide).to(query.dtype)
-    return (weights_BxHxTxS @ value).transpose(1, 2).contiguous(), weights_BxHxTxS
-
-
-class Attention(nn.Module):
-    """Multi-head attention, with fewer key-value heads where the configuration says so."""
-
-    def __init__(self, config: DecoderConfig, layer_idx: int) -> None:
-        super().__init__()
-        self.config = config
-        self.layer_idx = layer_idx  # the cache and transformers' attention functions ask for these
-        self.head_dim = config.head_dim
-        self.num_key_value_groups = config.num_attention_heads // config.num_key_value_heads
-        self.scaling = config.head_dim**-0.5
-        self.is_causal = config.causal
-        key_width = config.num_key_value_heads * config.head_dim
-        self.q_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
-        self.k_proj = nn.Linear(config.hidden_size, key_width, bias=False)
-        self.v_proj = nn.Linear(config.hidden_size, key_width, bias=False)
-        self.o_proj = ResidualLinear(config.hidden_size, config.hidden_size, bias=False)
-        if config.qk_norm:
-            self.q_norm = RMSNorm(config.head_dim, config.norm_eps)
-            self.k_norm = RMSNorm(config.head_dim, config.norm_eps)
-
-    def forward(
-        self,
-        hidden_BxTxD: Tensor,
-        attention_mask: Tensor | None,
-        rotation: tuple[Tensor, Tensor] | None,
-        past_key_values: Cache | None,
-        **kwargs: Any,
-    ) -> tuple[Tensor, Tensor | None]:
-        """Mix the positions; returns the output ``(B, T, D)`` and the weights where eager."""
-        batch, length, _ = hidden_BxTxD.shape
-        by_head = (batch, length, -1, self.head_dim)
-        query = self.q_proj(hidden_BxTxD).view(by_head)
-        key = self.k_proj(hidden_BxTxD).view(by_head)
-        value = self.v_proj(hidden_BxTxD).view(by_head).transpose(1, 2)
-        if self.config.qk_norm:
-            query, key = self.q_norm(query), self.k_norm(key)
-        query, key = query.transpose(1, 2), key.transpose(1, 2)
-        if rotation is not None:
-            query, key = rotate(query, *rotation), rotate(key, *rotation)
-        if past_key_values is not None:
-            key, value = past_key_values.update(key, value, self.layer_idx)
-        attend: Callable[..., tuple[Tensor, Tensor | None]] = ALL_ATTENTION_FUNCTIONS.get_interface(
-            self.config._attn_implementation, eager_attention
-        )
-        mixed, weights = attend(
-            self, query, key, value, attention_mask, dropout=0.0, scaling=self.scaling, **kwargs
-        )
-        return self.o_proj(mixed.reshape(batch, length, -1)), weights
-
-
-class FeedForward(nn.Module):
-    """SwiGLU (Shazeer, 2020), GELU, or squared ReLU (So et al., 2021), at each position alone."""
-
-    def __init__(self, config: DecoderConfig) -> None:
-        super().__init__()
-        self.kind = config.feed_forward
-        if self.kind == "swiglu":
-            self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
-        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
-        self.down_proj = ResidualLinear(config.intermediate_size, config.hidden_size, bias=False)
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """Transform every position alone; ``(..., D)`` in and out."""
-        inner = self.up_proj(hidden)
-        if self.kind == "swiglu":
-            inner = F.silu(self.gate_proj(hidden)) * inner
-        elif self.kind == "gelu":
-            inner = F.gelu(inner)
-        else:
-            inner = F.relu(inner).square()
-        return self.down_proj(inner)
-
-
-class DecoderLayer(GradientCheckpointingLayer):
-    """Attention and feed-forward, each on its normalised input and added to the residual stream."""
-
-    def __init__(self, config: DecoderConfig, layer_idx: int) -> None:
-        super().__init__()
-        self.input_layernorm = build_norm(config)
-        self.self_attn = Attention(config, layer_idx)
-        self.post_attention_layernorm = build_norm(config)
-        self.mlp = FeedForward(config)
-
-    def forward(self, hidden_BxTxD: Tensor, **kwargs: Any) -> Tensor:
-        """Residual stream in, residual stream out."""
-        mixed_BxTxD, _ = self.self_attn(self.input_layernorm(hidden_BxTxD), **kwargs)
-        hidden_BxTxD = hidden_BxTxD + mixed_BxTxD
-        return hidden_BxTxD + self.mlp(self.post_attention_layernorm(hidden_BxTxD))
 
 
 class DecoderPreTrainedModel(PreTrainedModel):

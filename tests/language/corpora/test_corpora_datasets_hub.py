@@ -7,7 +7,7 @@ import pytest
 
 from collapse.errors import BadCorpus
 from collapse.language.corpora.datasets_hub import HubCorpus, has_hub_form
-from collapse.language.corpora.source import check_source, corpus_fingerprint
+from collapse.language.corpora.source import corpus_fingerprint
 
 Install = Callable[[Callable[..., Iterator[dict[str, Any]]]], None]
 
@@ -48,9 +48,9 @@ def test_other_names_are_not_of_the_hub(name: str) -> None:
 
 def test_fingerprint_is_of_names_and_needs_no_network() -> None:
     names = ["a/b", "a/b:c", "a/b@c", "a/b:c@d", "a/bc"]
-    assert len({corpus_fingerprint(name) for name in names}) == len(names)
-    assert corpus_fingerprint("a/b") == corpus_fingerprint("a/b")
-    assert corpus_fingerprint("a/b") != corpus_fingerprint("a/b", text_column="story")
+    corpora = [HubCorpus.open(name) for name in names] + [HubCorpus.open("a/b", "story")]
+    assert len({corpus.fingerprint for corpus in corpora}) == len(corpora)
+    assert corpora[0].fingerprint == HubCorpus.open("a/b").fingerprint
 
 
 def test_rows_are_streamed_up_to_the_limit(install: Install) -> None:
@@ -85,8 +85,14 @@ def test_missing_column_is_named(install: Install) -> None:
         next(HubCorpus.open("a/b").documents())
 
 
+def test_reachable_hub_gives_the_fingerprint(install: Install) -> None:
+    install(lambda *arguments, **options: iter(()))
+    assert corpus_fingerprint("a/b") == HubCorpus.open("a/b").fingerprint
+    assert corpus_fingerprint("simple:a/b") != corpus_fingerprint("a/b")
+
+
 def test_unreachable_hub_is_a_bad_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    for look in (check_source, lambda name: next(HubCorpus.open(name).documents())):
+    for look in (corpus_fingerprint, lambda name: next(HubCorpus.open(name).documents())):
         with pytest.raises(BadCorpus, match="nobody/no-such-dataset"):
             look("nobody/no-such-dataset")  # type: ignore[operator]

@@ -159,7 +159,7 @@ def test_max_documents_limits_reading(tmp_path: Path) -> None:
         progress=progress.append,
     )
     assert sum(card.documents.values()) == 1200
-    assert progress == [1000, 1200]
+    assert progress == [1000, 200]
 
 
 def test_small_corpus_is_refused_with_counts(tmp_path: Path) -> None:
@@ -189,6 +189,16 @@ def test_unwritable_folder_is_a_store_error(tmp_path: Path) -> None:
     name = write_corpus(tmp_path / "corpus.jsonl", TEXTS)
     with pytest.raises(StoreError, match=r"corpus\.jsonl/p"):
         prepare_corpus(name, Path(name) / "p", heldout_documents=5, seed=0)
+
+
+@pytest.mark.parametrize("prefix", ["", "simple:"])
+def test_corpus_is_not_overwritten_by_its_own_preparation(tmp_path: Path, prefix: str) -> None:
+    path = tmp_path / "train.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"text": TEXTS}), path)
+    for name in (path, tmp_path):
+        with pytest.raises(BadParameter, match="holds the corpus itself"):
+            prepare_corpus(f"{prefix}{name}", tmp_path, heldout_documents=5, seed=0)
+    assert path.exists()
 
 
 def test_damaged_preparation_is_named(finite: HumanText) -> None:

@@ -15,7 +15,6 @@ from collapse.language.corpora.files import FileCorpus
 from collapse.language.corpora.python_source import PythonCorpus
 from collapse.language.corpora.source import (
     StoriesSource,
-    check_source,
     corpus_fingerprint,
     open_source,
 )
@@ -41,7 +40,7 @@ def test_stories_are_drawn(stories: ModuleType) -> None:
     assert source.is_generative
     drawn = source.draw(5, np.random.default_rng(0))
     assert drawn == source.draw(5, np.random.default_rng(0))
-    assert source.fingerprint == corpus_fingerprint("stories") == check_source("stories")
+    assert source.fingerprint == corpus_fingerprint("stories") == "grammar-1"
     assert source.entropy_nats() == 20.7
 
 
@@ -86,22 +85,21 @@ def test_bad_names_are_explained(name: str, words: str) -> None:
 def test_check_reads_small_corpora_wholly(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": "fine"}\n' * 5000 + "{\n")
-    assert len(corpus_fingerprint(str(path))) == 64
     with pytest.raises(BadCorpus, match="line 5001 is not valid JSON"):
-        check_source(str(path))
+        corpus_fingerprint(str(path))
     path.write_text('{"text": " "}\n')
     with pytest.raises(BadCorpus, match="holds no text"):
-        check_source(str(path))
+        corpus_fingerprint(str(path))
     path.write_text('{"text": "fine"}\n')
-    assert check_source(str(path)) == corpus_fingerprint(str(path))
-    assert check_source(f"simple:{path}") != check_source(str(path))
+    assert corpus_fingerprint(str(path)) == open_source(str(path)).fingerprint
+    assert corpus_fingerprint(f"simple:{path}") != corpus_fingerprint(str(path))
 
 
 def test_check_of_a_large_corpus_stops(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     row = json.dumps({"text": "x" * 1_000_000}) + "\n"
     path.write_text(row * 40 + "{\n")
-    assert len(check_source(str(path))) == 64
+    assert len(corpus_fingerprint(str(path))) == 64
 
 
 def test_faults_are_found_before_anything_heavy_is_imported(tmp_path: Path) -> None:
@@ -116,11 +114,11 @@ def test_faults_are_found_before_anything_heavy_is_imported(tmp_path: Path) -> N
 import sys, time
 sys.path.insert(0, {str(ROOT)!r})
 from collapse.errors import BadCorpus
-from collapse.language.corpora.source import check_source
+from collapse.language.corpora.source import corpus_fingerprint
 for name in {names!r}:
     start = time.monotonic()
     try:
-        check_source(name)
+        corpus_fingerprint(name)
     except BadCorpus as error:
         print(round(time.monotonic() - start, 3), error)
 heavy = {{"torch", "transformers", "datasets", "mlflow", "scipy"}} & set(sys.modules)

@@ -458,7 +458,7 @@ def test_tail_coverage_is_one_under_the_truth() -> None:
         stories.tail_coverage(stories.sample_derivations(1000, np.random.default_rng(k)), 1000)
         for k in range(40)
     ]
-    assert np.mean(coverages) == pytest.approx(1, abs=0.04)
+    assert np.mean(coverages) == pytest.approx(1, abs=0.05)
 
 
 def test_tail_coverage_of_the_most_frequent_half(derivations: list[stories.Derivation]) -> None:
@@ -466,7 +466,7 @@ def test_tail_coverage_of_the_most_frequent_half(derivations: list[stories.Deriv
     frequent = by_frequency[: len(by_frequency) // 2]
     rng = np.random.default_rng(0)
     chosen = [frequent[k] for k in rng.choice(len(frequent), 2000, replace=False)]
-    assert stories.tail_coverage(chosen, 2000) < 0.9
+    assert stories.tail_coverage(chosen, 2000) < 0.8
 
 
 def test_tail_coverage_and_shares_by_hand() -> None:

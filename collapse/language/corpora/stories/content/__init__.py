@@ -10,7 +10,7 @@ from collapse.language.corpora.stories.grammar import choice, maybe, seq
 
 _CODA = maybe(
     "coda",
-    0.3,
+    0.25,
     choice(
         "coda.how",
         " It was a good day.",
@@ -28,5 +28,5 @@ _CODA = maybe(
 )
 
 STORY = seq(
-    choice("plot", LOST, FEAR, PET, SHARE, REACH, MEND, MAKE, GAME, LEARN, GROW, slope=0.5), _CODA
+    choice("plot", FEAR, LOST, PET, GAME, MAKE, LEARN, SHARE, MEND, REACH, GROW, slope=0.7), _CODA
 )

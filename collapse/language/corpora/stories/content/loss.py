@@ -212,7 +212,7 @@ REACH = seq(
         "reach.end",
         THANKS,
         " {He} held the {thing} tight all the way home.",
-        ' "Again!" {he} said. "No!" said {helper}.',
+        ' "Again!" {he} said. "No!" was the answer.',
         ' "It was nothing," said {helper}, and went back to sleep.',
         " Then they had some cake, because it had been hard work.",
         slope=1.1,

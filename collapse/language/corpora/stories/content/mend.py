@@ -19,8 +19,8 @@ _KIND = choice(
     "mend.kind",
     ' "Thank you for telling me."',
     ' "We can put it right," was the answer.',
-    ' {helper} was not angry. "That happens to me too."',
     ' "Oh dear, oh dear! Come here and give me a hug."',
+    ' {helper} was not angry. "That happens to me too."',
     slope=1.1,
 )
 

@@ -121,7 +121,7 @@ PORTRAIT = choice(
 
 SORROW = maybe(
     "sorrow",
-    0.5,
+    0.35,
     choice(
         "sorrow.how",
         " {He} was very sad.",
@@ -130,7 +130,7 @@ SORROW = maybe(
         " {He} did not know what to do.",
         " {His} lip began to shake.",
         " {He} sat down on the floor and sighed.",
-        " {He} was too sad to eat {his} lunch.",
+        " {He} was too sad to eat.",
         slope=1.5,
     ),
 )
@@ -151,10 +151,10 @@ THANKS = choice(
     "thanks",
     ' "Thank you!" {he} said.',
     " {He} laughed and clapped {his} hands.",
-    " {hero} was happy again.",
-    " {He} gave {helper} a big hug.",
+    " {He} was happy again.",
     ' "Hooray!" {he} shouted, so loud that the cat woke up.',
     " {He} danced all around the room.",
     " {He} drew a picture to say thank you.",
+    " {He} gave {helper} a big hug.",
     slope=1.1,
 )

@@ -10,7 +10,7 @@ _PITY = choice(
     ' "Do not be afraid," {he} said.',
     " {He} knelt down beside it.",
     ' "I will help you, little {pet}," {he} said.',
-    " {hero} could not just walk on.",
+    " {He} could not just walk on.",
 )
 
 PET = seq(
@@ -119,7 +119,7 @@ PET = seq(
         " The {pet} looked at {him} as if to say thank you.",
         " {He} waved until the {pet} was gone.",
         " And that is how they became friends.",
-        " {hero} was happy all day.",
+        " {He} was happy all day.",
         " {He} never told anybody. It was a secret between {him} and the {pet}.",
         slope=1.1,
     ),

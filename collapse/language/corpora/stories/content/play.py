@@ -80,11 +80,11 @@ LEARN = seq(
     choice(
         "learn.end",
         ' "Look at me!" {he} shouted.',
-        ' "I knew it," said {friend}.',
         " Then {he} showed everybody, even the cat.",
         ' "Now teach me something hard," {he} said.',
         " {He} was so proud that {he} could not sleep.",
         " They did it together all day long.",
+        ' "I knew it," said {friend}.',
         slope=1.1,
     ),
 )
@@ -94,7 +94,7 @@ _READY = choice(
     " Soon it was ready.",
     " They both climbed in.",
     " It took all morning.",
-    " {hero} was the captain.",
+    " {He} was the captain.",
     slope=1.1,
 )
 
@@ -172,7 +172,7 @@ GAME = seq(
         " When it was time to eat, they ate in the {game}.",
         " It was the best day of the week.",
         " Then the sun came out, but nobody saw it.",
-        ' "I hope it rains tomorrow," said {hero}.',
+        ' "I hope it rains tomorrow," {he} said.',
         ' "Who will clean this up?" asked Mom. The {game} was very quiet.',
         " That night {he} was still in the {game}, asleep.",
         slope=1.1,

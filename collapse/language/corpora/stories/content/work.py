@@ -90,7 +90,7 @@ MAKE = seq(
     choice(
         "make.end",
         ' "Now it is perfect," {he} said.',
-        ' "We made it together," said {friend}.',
+        ' "We made it together," they said.',
         " It was the best {work} in the whole town.",
         " They were so proud of the {work} that they sang a song.",
         " A bird came and sat on the {work}, and they laughed.",
@@ -161,8 +161,8 @@ GROW = seq(
     choice(
         "grow.end",
         " They danced around it.",
-        ' "It was only asleep," said {hero}.',
-        " {He} gave it to {friend}.",
+        ' "It was only asleep," {he} said.',
+        " {He} gave it to {his} mother.",
         " {He} kept one seed for the next year.",
         ' "I knew you could do it," {he} told the plant.',
         slope=1.1,

@@ -1,0 +1,55 @@
+"""What end-to-end tests share: a store of their own, and doors opened in it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED_DATA = ROOT.parent / "shared" / "data"
+
+# As small as a chain can be: it must run, not learn.
+_MICRO = """
+    --heldout_documents 8 --tokenizer_documents 300 --vocabulary_size 300
+    --preset_overrides hidden_size=32,intermediate_size=64,num_hidden_layers=1
+    --baseline_documents 60 --baseline_steps 4 --documents 12 --steps 3
+    --tokens_per_step 256 --sequence_length 64 --evaluate_every 2 --checkpoint_every 1
+    --warmup_steps 1 --max_new_tokens 40
+"""
+MICRO = _MICRO.split()
+
+Door = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment of a new process that finds the source tree and is not in its folder."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW")}
+    return kept | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"} | more
+
+
+def open_door(
+    folder: Path, name: str, *words: str, **more: str
+) -> subprocess.CompletedProcess[str]:
+    """`python -m entrypoints.NAME WORDS` in a folder, as a person would type it."""
+    return subprocess.run(
+        [sys.executable, "-m", f"entrypoints.{name}", *words],
+        cwd=folder,
+        env=environment(**more),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.fixture(scope="session")
+def micro_chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a store in which generation 2 of one micro chain was asked for."""
+    folder = tmp_path_factory.mktemp("micro_chain")
+    made = open_door(folder, "recurse_step", "--generation", "2", *MICRO)
+    assert made.returncode == 0, made.stderr
+    (folder / "stdout").write_text(made.stdout)
+    (folder / "stderr").write_text(made.stderr)
+    return folder
