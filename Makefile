@@ -17,7 +17,7 @@ run: setup
 	$(BIN)/python -m entrypoints.experiment --study $(STUDY)
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4
 
 check: setup
 	$(BIN)/ruff format --check .

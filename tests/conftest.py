@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+# One thread a process: two test processes on two cores, and the bits that stages are made with.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
 

@@ -19,11 +19,11 @@ _CODA = maybe(
         " And the cat saw it all.",
         " {He} told the moon all about it.",
         " And this is a true story.",
-        " {hero} still likes to tell this story.",
+        " {He} still likes to tell this story.",
         " Then they all went home.",
         " Even the sun seemed to smile.",
         " Nobody laughed more than the cat.",
-        slope=1.5,
+        slope=1.2,
     ),
 )
 

@@ -143,7 +143,7 @@ _FOOD = bind(
     ("apple",),
     ("pear",),
     ("banana",),
-    ("honey bun",),
+    ("muffin",),
     ("pancake",),
     ("melon",),
 )

@@ -88,7 +88,7 @@ LOST = seq(
         seq(" ", HELPER, '"Let us look together," said {helper}.'),
         seq(" Then ", HELPER, "{helper} came to help."),
         seq(" ", HELPER, '"When did you last have it?" asked {helper}. {He} thought hard.'),
-        seq(" ", HELPER, "{helper} put on {hers} glasses and helped {him} look."),
+        seq(" ", HELPER, "{helper} put on two pairs of glasses and helped {him} look."),
         slope=1.1,
     ),
     choice(
@@ -135,7 +135,7 @@ _DOWN = choice(
 _OUT = choice(
     "reach.out",
     " {She_or_he} took a long net and pulled the {thing} out.",
-    " {She_or_he} rolled up {hers} trousers, walked in, and got the {thing}.",
+    " {She_or_he} walked right in, shoes and all, and got the {thing}.",
     " {She_or_he} threw small stones, and the waves brought the {thing} back.",
     " {She_or_he} asked a duck to push the {thing}, and the duck really did!",
     slope=1.1,
@@ -213,7 +213,6 @@ REACH = seq(
         THANKS,
         " {He} held the {thing} tight all the way home.",
         ' "Again!" {he} said. "No!" was the answer.',
-        ' "It was nothing," said {helper}, and went back to sleep.',
         " Then they had some cake, because it had been hard work.",
         slope=1.1,
     ),

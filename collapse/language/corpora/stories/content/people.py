@@ -35,15 +35,15 @@ HERO = bind(
 
 HELPER = bind(
     "helper",
-    "helper hers She_or_he",
-    ("Mom", "her", "She"),
-    ("Grandpa", "his", "He"),
-    ("Dad", "his", "He"),
-    ("Grandma", "her", "She"),
-    ("Aunt May", "her", "She"),
-    ("Uncle Bob", "his", "He"),
-    ("Cousin Jill", "her", "She"),
-    ("Mr. Hill", "his", "He"),
+    "helper She_or_he",
+    ("Mom", "She"),
+    ("Grandpa", "He"),
+    ("Dad", "He"),
+    ("Grandma", "She"),
+    ("Aunt May", "She"),
+    ("Uncle Bob", "He"),
+    ("Cousin Jill", "She"),
+    ("Mr. Hill", "He"),
     slope=1.5,
 )
 
@@ -143,7 +143,7 @@ ARRIVAL = choice(
     seq(" ", HELPER, '"Do not worry," said {helper}. "I have an idea."'),
     seq(" {He} ran to ask ", HELPER, "{helper} for help."),
     seq(' "Help!" {he} called, and ', HELPER, "{helper} came running."),
-    seq(" ", HELPER, "{helper} put down {hers} newspaper and came to look."),
+    seq(" ", HELPER, "{helper} put down the newspaper and came to look."),
     slope=1.1,
 )
 

@@ -1,0 +1,288 @@
+"""The whole as its users meet it: MLflow's command line, its registry, kills, a whole study."""
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from tests.conftest import MICRO, ROOT, environment, open_door
+
+CHAIN = "quickstart.replace.seed0"
+MICRO_STUDY = [*MICRO, "--seeds", "2", "--generations", "2", "--samples", "12"]
+
+
+def client_of(folder: Path) -> mlflow.MlflowClient:
+    return mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db")
+
+
+def runs(folder: Path, experiment: str = "quickstart") -> list[mlflow.entities.Run]:
+    client = client_of(folder)
+    known = client.get_experiment_by_name(experiment)
+    return client.search_runs([known.experiment_id], order_by=["start_time ASC"], max_results=999)
+
+
+def seals(folder: Path) -> dict[str, str]:
+    """Name of each chain and generation to the hashes of its files."""
+    client = client_of(folder)
+    return {
+        f"{version.name}@{version.tags['generation']}": version.tags["sha256"]
+        for version in client.search_model_versions()
+    }
+
+
+def values(folder: Path) -> dict[tuple[str, str, int], float]:
+    """Every number on every chain, but for those of time."""
+    client = client_of(folder)
+    found = {}
+    for run in runs(folder):
+        if run.data.tags["run_kind"] == "chain":
+            for name in run.data.metrics:
+                if "second" not in name:
+                    for one in client.get_metric_history(run.info.run_id, name):
+                        found[run.info.run_name, name, one.step] = one.value
+    return found
+
+
+def test_mlflow_run_as_a_new_user_types_it(tmp_path: Path) -> None:
+    """`mlflow run . -e recurse_step -P generation=1`: the study's experiment, under its chain."""
+    store = f"sqlite:///{tmp_path}/mlflow.db"
+    pairs = [f"{key[2:]}={value}" for key, value in zip(MICRO[::2], MICRO[1::2], strict=True)]
+    words = [word for pair in pairs for word in ("-P", pair)]
+    made = subprocess.run(
+        [sys.executable, "-m", "mlflow", "run", str(ROOT), "-e", "recurse_step"]
+        + ["-P", "generation=1", "--env-manager", "local", *words],
+        cwd=tmp_path,
+        env=environment(
+            MLFLOW_TRACKING_URI=store,
+            COLLAPSE_HOME=str(tmp_path / "scratch"),
+            PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        ),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert made.returncode == 0, made.stderr
+    names = [run.info.run_name for run in runs(tmp_path)]
+    assert {CHAIN, "baseline g0", "recurse_step g1"} <= set(names)
+    target = next(run for run in runs(tmp_path) if run.info.run_name == "recurse_step g1")
+    chain = next(run for run in runs(tmp_path) if run.info.run_name == CHAIN)
+    assert target.data.tags["mlflow.parentRunId"] == chain.info.run_id
+    (launcher,) = runs(tmp_path, "Default")
+    assert launcher.data.tags["launched"] == target.info.run_id
+    assert launcher.info.status == "FINISHED"
+
+
+LOADERS = {
+    "mlflow": (
+        "import mlflow; mlflow.set_tracking_uri(URI)\n"
+        "pipe = mlflow.transformers.load_model(f'models:/{CHAIN}@gen-2')\n"
+        "model, tokenizer = pipe.model, pipe.tokenizer\n"
+    ),
+    "transformers": (
+        "import mlflow; mlflow.set_tracking_uri(URI)\n"
+        "from transformers import AutoModelForCausalLM, AutoTokenizer\n"
+        "path = mlflow.artifacts.download_artifacts(f'models:/{CHAIN}@gen-2')\n"
+        "model = AutoModelForCausalLM.from_pretrained(path + '/model', trust_remote_code=True)\n"
+        "tokenizer = AutoTokenizer.from_pretrained(path + '/components/tokenizer')\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_a_version_loads_where_collapse_was_never_imported(
+    loader: str, micro_chain: Path, tmp_path: Path
+) -> None:
+    code = LOADERS[loader] + (
+        "import sys\n"
+        "assert not any(name.split('.')[0] == 'collapse' for name in sys.modules)\n"
+        "ids = tokenizer('Once', return_tensors='pt').input_ids\n"
+        "print(model.generate(ids, max_new_tokens=5, do_sample=False)[0].tolist())\n"
+    )
+    code = f"URI = 'sqlite:///{micro_chain}/mlflow.db'; CHAIN = '{CHAIN}'\n" + code
+    variables = environment(HF_MODULES_CACHE=str(tmp_path))
+    del variables["PYTHONPATH"]
+    made = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=variables, capture_output=True, text=True
+    )
+    assert made.returncode == 0, made.stderr
+    assert len(json.loads(made.stdout.strip().splitlines()[-1])) > 5
+
+
+def test_a_version_is_served_and_answers_a_prompt(micro_chain: Path, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    variables = environment(
+        MLFLOW_TRACKING_URI=f"sqlite:///{micro_chain}/mlflow.db",
+        HF_MODULES_CACHE=str(tmp_path),
+        PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    )
+    del variables["PYTHONPATH"]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", "models", "serve", "-m", f"models:/{CHAIN}@gen-2"]
+        + ["--env-manager", "local", "--port", str(port), "--host", "127.0.0.1"],
+        cwd=tmp_path,
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        answer = ask(port, {"inputs": ["Once upon a time"], "params": {"max_new_tokens": 5}})
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+    (text,) = json.loads(answer)["predictions"]
+    assert isinstance(text, str)
+    assert text
+
+
+def ask(port: int, content: dict) -> bytes:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/invocations",
+        json.dumps(content).encode(),
+        {"Content-Type": "application/json"},
+    )
+    for _ in range(90):
+        try:
+            return urllib.request.urlopen(request, timeout=30).read()
+        except urllib.error.HTTPError as error:
+            raise AssertionError(error.read().decode()) from error
+        except OSError:
+            time.sleep(1)
+    raise AssertionError("the server did not come up")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    made = open_door(folder, "experiment", *MICRO_STUDY)
+    assert made.returncode == 0, made.stderr
+    (folder / "stdout").write_text(made.stdout)
+    (folder / "stderr").write_text(made.stderr)
+    return folder
+
+
+def test_a_study_ends_in_a_report_with_a_verdict(undisturbed: Path) -> None:
+    stdout = (undisturbed / "stdout").read_text()
+    report = Path(stdout.strip().splitlines()[-1])
+    assert report.is_file()
+    page = report.read_text()
+    for word in ("undecided", "quickstart", "replace", "fresh", "data:image/png;base64"):
+        assert word in page
+    assert "2 seeds can reach p = 0.5" in (undisturbed / "stderr").read_text()
+    logged = [run for run in runs(undisturbed) if run.data.tags.get("stage") == "report"]
+    names = {f.path for f in client_of(undisturbed).list_artifacts(logged[-1].info.run_id)}
+    assert "report.html" in names
+
+
+def test_arms_of_a_study_stand_on_one_generation_0(undisturbed: Path) -> None:
+    found = runs(undisturbed)
+    assert len([run for run in found if run.info.run_name == "baseline g0"]) == 2
+    assert len([run for run in found if run.data.tags["run_kind"] == "chain"]) == 4
+    sealed = seals(undisturbed)
+    assert len(sealed) == 12
+    assert sealed["quickstart.replace.seed0@0"] == sealed["quickstart.fresh.seed0@0"]
+    assert sealed["quickstart.replace.seed0@0"] != sealed["quickstart.replace.seed1@0"]
+    assert sealed["quickstart.replace.seed0@1"] != sealed["quickstart.fresh.seed0@1"]
+    numbers = values(undisturbed)
+    for name in ("human/nll_nats", "truth/kl_nats_per_token", "quality/distinct_2"):
+        first = [numbers[f"quickstart.{arm}.seed0", name, 0] for arm in ("replace", "fresh")]
+        assert first[0] == first[1]
+
+
+def test_arms_are_offered_equally_many_tokens(undisturbed: Path) -> None:
+    numbers = values(undisturbed)
+    offered = {
+        numbers[f"quickstart.{arm}.seed{seed}", "text/tokens_offered", generation]
+        for arm in ("replace", "fresh")
+        for seed in (0, 1)
+        for generation in (1, 2)
+    }
+    assert len(offered) == 1
+
+
+def test_single_doors_reuse_what_the_study_made(undisturbed: Path) -> None:
+    made = open_door(undisturbed, "recurse_step", "--generation", "2", "--seed", "1", *MICRO)
+    assert made.returncode == 0, made.stderr
+    assert "was there already" in made.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_study_goes_on_and_ends_in_the_same_bits(
+    number: signal.Signals, undisturbed: Path, tmp_path: Path
+) -> None:
+    """Killed where a worker trains generation 1, with another chain beside it."""
+    study = subprocess.Popen(
+        [sys.executable, "-m", "entrypoints.experiment", *MICRO_STUDY],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_for_run(tmp_path, "recurse_step g1")
+    study.send_signal(number)
+    _, stderr = study.communicate(timeout=60)
+    assert study.returncode != 0
+    if number == signal.SIGINT:
+        assert "interrupted" in stderr
+        assert study.returncode == 130
+        assert not statuses(tmp_path, "RUNNING")
+    done_before = len(statuses(tmp_path, "FINISHED"))
+    assert done_before >= 2
+    again = open_door(tmp_path, "experiment", *MICRO_STUDY)
+    assert again.returncode == 0, again.stderr
+    assert not statuses(tmp_path, "RUNNING")
+    assert seals(tmp_path) == seals(undisturbed)
+    assert values(tmp_path) == values(undisturbed)
+
+
+def statuses(folder: Path, status: str) -> list[str]:
+    with sqlite3.connect(folder / "mlflow.db") as store:
+        rows = store.execute("select run_uuid from runs where status = ?", (status,))
+        return [row[0] for row in rows]
+
+
+def wait_for_run(folder: Path, name: str) -> None:
+    for _ in range(600):
+        if (folder / "mlflow.db").exists():
+            try:
+                with sqlite3.connect(folder / "mlflow.db", timeout=5) as store:
+                    query = "select 1 from runs where name = ?"
+                    if store.execute(query, (name,)).fetchone():
+                        return
+            except sqlite3.OperationalError:
+                pass  # the tables are still being made
+        time.sleep(0.1)
+    raise AssertionError(f"no run {name!r} within a minute")
+
+
+def test_the_names_that_collapse_hands_out(micro_chain: Path) -> None:
+    code = (
+        "import collapse, sys\n"
+        "assert 'torch' not in sys.modules\n"
+        "model, tokenizer = collapse.load_generation('quickstart.replace.seed0', 2)\n"
+        "texts = collapse.sample(model, tokenizer, ['', 'Once'], max_new_tokens=9, seed=3)\n"
+        "assert len(texts) == 2 and texts == collapse.sample(\n"
+        "    model, tokenizer, ['', 'Once'], max_new_tokens=9, seed=3)\n"
+        "empty = collapse.load_preset('llama-102m', device='meta')\n"
+        "assert sum(p.numel() for p in empty.parameters()) == 102_082_560\n"
+        "assert 'load_preset' in dir(collapse)\n"
+    )
+    made = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=micro_chain,
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert made.returncode == 0, made.stderr
