@@ -105,6 +105,9 @@ class Later:
 
     steps: int = setting(100, "optimizer steps of each later generation", POSITIVE)
     documents: int = setting(4_000, "documents offered to each later generation", POSITIVE)
+    learning_rate_scale: float = setting(
+        1.0, "later generations' peak learning rates over those of generation 0", POSITIVE
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,4 +25,4 @@ def baseline(parameters: Baseline, workspace: Workspace) -> Iterator[Measurement
     budget = ground.budget(parameters.baseline_documents)
     human = take("human_fresh", documents, budget, ground.encode)
     steps = parameters.baseline_steps
-    yield from train_generation(parameters, workspace, ground, model, [human], steps)
+    yield from train_generation(parameters, workspace, ground, model, [human], steps=steps)

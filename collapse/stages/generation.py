@@ -96,7 +96,9 @@ def train_generation(
     ground: Ground,
     model: Any,
     portions: Sequence[Portion],
+    *,
     steps: int,
+    learning_rate_scale: float = 1.0,
 ) -> Iterator[Measurement]:
     """Train on the portions, and leave the checkpoint, the texts, the ledger and a summary.
 
@@ -104,7 +106,7 @@ def train_generation(
         The measurements of training, at optimizer steps.
     """
     torch.set_num_threads(parameters.threads)
-    recipe = _recipe(parameters, steps)
+    recipe = _recipe(parameters, steps, learning_rate_scale)
     stream = _pack(ground, portions)
     accounts = ledger(portions, recipe.steps * recipe.tokens_per_step)
     _write_texts(workspace, portions, accounts)
@@ -144,9 +146,12 @@ def train_generation(
     )
 
 
-def _recipe(parameters: Baseline | RecurseStep, steps: int) -> TrainingRecipe:
+def _recipe(parameters: Baseline | RecurseStep, steps: int, scale: float) -> TrainingRecipe:
     names = {one.name for one in fields(TrainingRecipe)} - {"steps"}
-    return TrainingRecipe(steps=steps, **{name: getattr(parameters, name) for name in names})
+    values = {name: getattr(parameters, name) for name in names}
+    for rate in ("learning_rate", "muon_learning_rate"):
+        values[rate] *= scale
+    return TrainingRecipe(steps=steps, **values)
 
 
 def _pack(ground: Ground, portions: Sequence[Portion]) -> np.ndarray:

@@ -46,7 +46,15 @@ def recurse_step(parameters: RecurseStep, workspace: Workspace) -> Iterator[Meas
         model = parent
     else:
         model = initial_model(parameters, ground.tokenizer, parameters.generation)
-    yield from train_generation(parameters, workspace, ground, model, portions, parameters.steps)
+    yield from train_generation(
+        parameters,
+        workspace,
+        ground,
+        model,
+        portions,
+        steps=parameters.steps,
+        learning_rate_scale=parameters.learning_rate_scale,
+    )
 
 
 def _sources(parameters: RecurseStep, workspace: Workspace, ground: Ground, parent: Any) -> Sources:
