@@ -3,7 +3,9 @@
 import sys
 from typing import Any
 
+from collapse.errors import BadInput
 from collapse.execution.door import chosen, run_door
+from collapse.execution.processes import process_count
 from collapse.execution.study_door import first_error, run_study
 from collapse.parameters.study import StudyFile
 from entrypoints import report
@@ -11,6 +13,8 @@ from entrypoints import report
 
 def experiment(study: StudyFile, given: dict[str, Any]) -> str:
     """Say what so few seeds can show, run what is missing, write the report."""
+    if process_count() > 1:
+        raise BadInput("a study runs its chains side by side by itself: start it without torchrun")
     parameters = chosen("main", study, given)
     print(what_seeds_can_show(parameters.seeds), file=sys.stderr)
     outcome = run_study(study, given, parameters.workers, rerun=parameters.rerun)

@@ -4,6 +4,7 @@ from typing import Any
 
 from collapse.execution.door import chosen, run_door
 from collapse.execution.prepared import prepare_plan
+from collapse.execution.processes import follow, is_first
 from collapse.parameters.study import StudyFile
 from collapse.stages.plan import PROBE_DOORS, Plan, plan_chain, plan_prepare
 
@@ -13,7 +14,7 @@ def run_stage_door(name: str) -> int:
     return run_door(name, lambda study, given: _run_stage(name, study, given))
 
 
-def _run_stage(name: str, study: StudyFile, given: dict[str, Any]) -> str:
+def _run_stage(name: str, study: StudyFile, given: dict[str, Any]) -> str | None:
     parameters = chosen(name, study, given)
     plan = _plan(name, study, given, parameters)
     prepared = prepare_plan(study, plan)
@@ -22,6 +23,9 @@ def _run_stage(name: str, study: StudyFile, given: dict[str, Any]) -> str:
     from collapse.execution.task import say
     from collapse.tracking.store import connect
 
+    if not is_first():
+        follow(prepared)
+        return None
     connect()
     target = prepared.plan.steps[-1].key
     if getattr(parameters, "ancestors", "build") == "require":

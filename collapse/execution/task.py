@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from collapse.errors import StoreError
+from collapse.execution.processes import SHARED_STAGES, tell
 from collapse.execution.progress import bar
 from collapse.language.checkpoint import load_checkpoint
+from collapse.stages.device import choose_device, device_name
 from collapse.stages.plan import Chain, Step, parameters_of
 from collapse.stages.workspace import Checkpoint, Inputs, Workspace, no_progress
 from collapse.tracking import registry, runs
@@ -71,6 +73,8 @@ def run_task(task: Task) -> Outcome:
     started = time.perf_counter()
     with _only_one(task):
         found = None if task.rerun else runs.find_finished(task.experiment, task.fingerprint)
+        if found and task.step.stage in SHARED_STAGES:
+            tell(None)
         run_id = found.info.run_id if found else _run(task)
     _adopt(task, run_id)
     return Outcome(task.step.key, run_id, found is not None, time.perf_counter() - started)
@@ -130,8 +134,10 @@ def _execute(task: Task, run_id: str) -> None:
     parameters = json.dumps(parameters_of(task.step), indent=2)
     (workspace.folder / "parameters.json").write_text(parameters)
 
+    if task.step.stage in SHARED_STAGES:
+        tell(workspace.inputs)
     log = runs.MetricLog(run_id)
-    for measurement in _stage(task.step.stage)(task.step.parameters, workspace):
+    for measurement in stage_function(task.step.stage)(task.step.parameters, workspace):
         log.log(measurement)
     for note in workspace.datasets:
         runs.log_dataset(run_id, note.name, note.context, note.digest, note.documents, note.folder)
@@ -150,7 +156,8 @@ def _keep(run_id: str, workspace: Workspace) -> None:
             runs.client().set_tag(run_id, name, value)
 
 
-def _stage(name: str) -> Any:
+def stage_function(name: str) -> Any:
+    """The function of a stage."""
     return getattr(import_module(f"collapse.stages.{name}"), name)
 
 
@@ -171,6 +178,7 @@ def _label(task: Task) -> runs.RunLabel:
             "stage": step.stage,
             "fingerprint": task.fingerprint,
             "corpus_fingerprint": task.corpus,
+            "device": device_name(choose_device(step.parameters.device)),
         },
         parameters=parameters,
         parent=task.parents[chain.name] if chain else None,

@@ -47,6 +47,9 @@ class Study:
         "name of the MLflow experiment and prefix of the registered models; default: the study's",
         NAME,
     )
+    device: str = option(
+        "auto", "auto (a GPU where there is one), cpu or cuda", one_of("auto", "cpu", "cuda")
+    )
     rerun: bool = option(False, "true: run again what the registry already holds")
 
 

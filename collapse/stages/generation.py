@@ -26,6 +26,7 @@ from collapse.numerics.streams import stream_seed
 from collapse.parameters.doors import Baseline, RecurseStep
 from collapse.parameters.overrides import read_overrides
 from collapse.stages.arms import Portion, ledger
+from collapse.stages.device import choose_device
 from collapse.stages.texts import note_of, write_texts
 from collapse.stages.workspace import Workspace, by_increments
 
@@ -67,7 +68,7 @@ def initial_model(parameters: Baseline | RecurseStep, tokenizer: Any, generation
         BadModel: no such preset or model, or the tokenizer does not fit it.
     """
     if parameters.preset not in preset_names():
-        model = load_model(parameters.preset)
+        model = load_model(parameters.preset, device=choose_device(parameters.device))
         if len(tokenizer) > model.config.vocab_size:
             raise BadModel(
                 f"the tokenizer has {len(tokenizer)} entries, {parameters.preset} only "
@@ -75,19 +76,21 @@ def initial_model(parameters: Baseline | RecurseStep, tokenizer: Any, generation
             )
         return model
     overrides = read_overrides(parameters.preset_overrides)
-    return load_preset(
+    model = load_preset(
         parameters.preset,
         seed=stream_seed(parameters.seed, "initialisation", generation),
         **({"vocab_size": len(tokenizer)} | overrides),
     )
+    # Initialised on the processor, so that the first weights are the same on every device.
+    return model.to(choose_device(parameters.device))
 
 
-def parent_model(workspace: Workspace) -> Any:
-    """The model of the generation before."""
+def load_input(workspace: Workspace, device: str) -> Any:
+    """The model of the newest generation that a stage stands on."""
     checkpoint = workspace.inputs.checkpoint
     if checkpoint is None:
-        raise AssertionError("this stage needs its parent's checkpoint")
-    return load_model(checkpoint.model)
+        raise AssertionError("this stage needs a checkpoint")
+    return load_model(checkpoint.model, device=choose_device(device))
 
 
 def train_generation(

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from collapse.language.corpora import stories
-from collapse.language.pretrained import load_model
 from collapse.measurement import Measurement
 from collapse.numerics.diversity import (
     distinct_n,
@@ -19,7 +18,7 @@ from collapse.numerics.diversity import (
 from collapse.numerics.streams import stream_seed
 from collapse.parameters.doors import Quality
 from collapse.probes.likelihood import Likelihood, bits_per_byte, token_nll
-from collapse.stages.generation import Ground, open_ground
+from collapse.stages.generation import Ground, load_input, open_ground
 from collapse.stages.synthesis import draw
 from collapse.stages.texts import note_of, read_texts
 from collapse.stages.workspace import Workspace
@@ -38,10 +37,7 @@ def quality(parameters: Quality, workspace: Workspace) -> Iterator[Measurement]:
     """
     torch.set_num_threads(parameters.threads)
     ground = open_ground(workspace)
-    checkpoint = workspace.inputs.checkpoint
-    if checkpoint is None:
-        raise AssertionError("this stage needs a checkpoint")
-    model = load_model(checkpoint.model)
+    model = load_input(workspace, parameters.device)
     test = ground.human.heldout("test")
     human = _likelihood(model, ground, test)
     values = {

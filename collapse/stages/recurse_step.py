@@ -13,8 +13,8 @@ from collapse.stages.arms import Portion, Sources, compose, take
 from collapse.stages.generation import (
     Ground,
     initial_model,
+    load_input,
     open_ground,
-    parent_model,
     train_generation,
 )
 from collapse.stages.synthesis import Synthesis, synthesise
@@ -36,7 +36,7 @@ def recurse_step(parameters: RecurseStep, workspace: Workspace) -> Iterator[Meas
     """
     ground = open_ground(workspace)
     budget = ground.budget(parameters.documents)
-    parent = parent_model(workspace)
+    parent = load_input(workspace, parameters.device)
     sources = _sources(parameters, workspace, ground, parent)
     portions = compose(parameters, budget, sources)
     if metadata := _metadata(workspace):

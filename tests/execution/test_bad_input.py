@@ -124,7 +124,7 @@ def test_disk_that_fills_up_in_the_middle_of_a_stage(tmp_path: Path) -> None:
     """A stage may write no file over 20 KB: its run fails in one line, as on a full disk."""
     code = (
         "import resource, sys; from collapse.execution import task\n"
-        "real = task._stage\n"
+        "real = task.stage_function\n"
         "def small(name):\n"
         "    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))\n"
         "    import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
@@ -132,7 +132,7 @@ def test_disk_that_fills_up_in_the_middle_of_a_stage(tmp_path: Path) -> None:
         "def lifted(measurements):\n"
         "    try: yield from measurements\n"
         "    finally: resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)\n"
-        "task._stage = small\n"
+        "task.stage_function = small\n"
         "sys.argv = ['prepare', *sys.argv[1:]]\n"
         "from collapse.execution.stage_door import run_stage_door\n"
         "sys.exit(run_stage_door('prepare'))\n"

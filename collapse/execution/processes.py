@@ -1,0 +1,53 @@
+"""Several processes on one stage (torchrun, accelerate launch).
+
+The first process keeps the books: it plans, reads and writes the store, and tells the others what
+to compute along with it. They see neither MLflow nor the registry.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collapse.execution.prepared import Prepared
+    from collapse.stages.workspace import Inputs
+
+SHARED_STAGES = ("baseline", "recurse_step")
+"""Stages that all processes take part in; the others run in the first one alone."""
+
+
+def process_count() -> int:
+    """Processes that were launched together."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def is_first() -> bool:
+    """Whether this process keeps the books."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def tell(message: Any) -> Any:
+    """Hand an object of the first process to all of them; alone, nothing happens."""
+    if process_count() == 1:
+        return message
+    from accelerate import PartialState
+    from accelerate.utils import broadcast_object_list
+
+    PartialState()
+    return broadcast_object_list([message])[0]
+
+
+def follow(prepared: "Prepared") -> None:
+    """Take part in the stages of a plan, as the first process says."""
+    from collapse.execution.task import home, stage_function
+    from collapse.stages.workspace import Workspace
+
+    for step in prepared.plan.steps:
+        inputs: Inputs | None = tell(None) if step.stage in SHARED_STAGES else None
+        if inputs is not None:
+            state = home() / prepared.fingerprints[step.key] / "state"
+            with tempfile.TemporaryDirectory() as folder:
+                workspace = Workspace(Path(folder), state, inputs)
+                for _ in stage_function(step.stage)(step.parameters, workspace):
+                    pass

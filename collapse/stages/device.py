@@ -1,0 +1,31 @@
+"""Where a stage computes."""
+
+import os
+import platform
+
+import torch
+
+from collapse.errors import BadParameter
+
+
+def choose_device(asked: str) -> torch.device:
+    """The device that a parameter names; each process of several has a GPU of its own.
+
+    Args:
+        asked: ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        BadParameter: a GPU is asked for and there is none.
+    """
+    if asked == "cuda" and not torch.cuda.is_available():
+        raise BadParameter("device=cuda, but torch sees no GPU here: use device=cpu or auto")
+    if asked == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+
+
+def device_name(device: torch.device) -> str:
+    """What the device is, for the record of a run."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{platform.machine()} processor, {os.cpu_count()} cores"

@@ -1,0 +1,37 @@
+"""A door under torchrun: one set of books, and the numbers of one process."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from tests.conftest import MICRO, environment
+
+CHAIN = "quickstart.replace.seed0"
+
+
+def test_two_processes_keep_one_set_of_books(micro_chain: Path, tmp_path: Path) -> None:
+    made = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--rdzv_backend"]
+        + ["c10d", "--rdzv_endpoint", "localhost:0", "-m", "entrypoints.recurse_step"]
+        + ["--generation", "1", *MICRO],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert made.returncode == 0, made.stderr
+    alone, together = (
+        mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db") for folder in (micro_chain, tmp_path)
+    )
+    experiment = together.get_experiment_by_name("quickstart").experiment_id
+    names = sorted(run.info.run_name for run in together.search_runs([experiment]))
+    assert names == ["baseline g0", "prepare", CHAIN, "recurse_step g1"]
+    losses = []
+    for client in (alone, together):
+        run_id = client.get_model_version_by_alias(CHAIN, "gen-1").run_id
+        losses.append([one.value for one in client.get_metric_history(run_id, "train/loss_nats")])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
