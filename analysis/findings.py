@@ -190,6 +190,9 @@ def cautions(record: StudyRecord, found: tuple[Verdict, ...]) -> tuple[str, ...]
         if any(verdict.status == "undecided" for verdict in found)
         else "",
         _several_claims(found),
+        "The claims were changed after the first chain ran: every verdict here is exploratory."
+        if record.claims_changed
+        else "",
         NO_LEAD_TIME,
         _recursion_alone(record),
         _incomplete(record),

@@ -73,6 +73,7 @@ class StudyRecord:
             lines, says how to run it again.
         claims: the claims under test.
         claims_hash: the hash that was stored before the first chain ran.
+        claims_changed: the claims are not those that were hashed then.
         measurements: columns ``MEASUREMENT_COLUMNS``, one row a number. Generation 0 is shared
             by the arms of a seed, and is there for each of them.
         samples: columns ``SAMPLE_COLUMNS``, a few sample texts of each generation.
@@ -95,6 +96,7 @@ class StudyRecord:
     measurements: pd.DataFrame
     samples: pd.DataFrame
     runs: pd.DataFrame
+    claims_changed: bool = False
 
     def __post_init__(self) -> None:
         """Check the frames once, so that no other function has to."""

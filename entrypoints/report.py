@@ -60,6 +60,7 @@ def study_record(prepared: Prepared, parameters: Any) -> "StudyRecord":
         settings=asdict(parameters) | {"commands": commands(study, parameters)},
         claims=tuple(Claim(**claim.__dict__) for claim in study.claims),
         claims_hash=runs.fixed_claims(plan.experiment),
+        claims_changed=runs.fixed_claims(plan.experiment) not in {"", study.claims_hash},
         measurements=reader.measurements(chains),
         samples=reader.samples(chains),
         runs=reader.stage_runs(plan.experiment, chains),

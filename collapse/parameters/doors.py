@@ -98,8 +98,8 @@ class Model:
 class First:
     """What only generation 0 is trained with."""
 
-    baseline_steps: int = setting(800, "optimizer steps of generation 0", POSITIVE)
-    baseline_documents: int = setting(48_000, "human documents offered to generation 0", POSITIVE)
+    baseline_steps: int = setting(1200, "optimizer steps of generation 0", POSITIVE)
+    baseline_documents: int = setting(40_000, "human documents offered to generation 0", POSITIVE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,9 +107,9 @@ class Later:
     """What only the generations after 0 are trained with."""
 
     steps: int = setting(100, "optimizer steps of each later generation", POSITIVE)
-    documents: int = setting(4_000, "documents offered to each later generation", POSITIVE)
+    documents: int = setting(3_000, "documents offered to each later generation", POSITIVE)
     learning_rate_scale: float = setting(
-        1.0, "later generations' peak learning rates over those of generation 0", POSITIVE
+        0.3, "later generations' peak learning rates over those of generation 0", POSITIVE
     )
 
 
@@ -117,15 +117,15 @@ class Later:
 class Training:
     """How every generation is trained."""
 
-    tokens_per_step: int = setting(4096, "tokens in one optimizer step", POSITIVE)
-    sequence_length: int = setting(256, "tokens in one training sequence", POSITIVE)
+    tokens_per_step: int = setting(2048, "tokens in one optimizer step", POSITIVE)
+    sequence_length: int = setting(128, "tokens in one training sequence", POSITIVE)
     micro_batch: int = setting(
         0, "sequences that a device takes at once, 0 for all of a step", NOT_NEGATIVE
     )
     optimizer: str = setting(
         "muon", "muon (matrices; AdamW for the rest) or adamw", one_of("muon", "adamw")
     )
-    learning_rate: float = setting(3e-3, "AdamW's peak learning rate", POSITIVE)
+    learning_rate: float = setting(6e-3, "AdamW's peak learning rate", POSITIVE)
     muon_learning_rate: float = setting(0.02, "Muon's peak learning rate", POSITIVE)
     weight_decay: float = setting(0.0, "decoupled weight decay of matrices", NOT_NEGATIVE)
     warmup_steps: int = setting(20, "steps of linear warmup", NOT_NEGATIVE)

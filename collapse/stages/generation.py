@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from collapse.errors import BadModel
+from collapse.errors import BadModel, BadParameter
 from collapse.language.checkpoint import save_checkpoint
 from collapse.language.corpora.human_text import HumanText
 from collapse.language.packing import pack
@@ -42,6 +42,17 @@ class Ground:
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of texts, without special tokens."""
         return encode_documents(self.tokenizer, texts)
+
+    @property
+    def end_id(self) -> int:
+        """The token that ends a document, and stands between two of them."""
+        return self.tokenizer.eos_token_id
+
+    @property
+    def start_id(self) -> int:
+        """The token that a document starts from; models such as Qwen have none but the end's."""
+        bos = self.tokenizer.bos_token_id
+        return self.end_id if bos is None else bos
 
     def budget(self, documents: int) -> int:
         """Tokens that so many human documents hold on average: equal for all arms."""
@@ -109,6 +120,7 @@ def train_generation(
         The measurements of training, at optimizer steps.
     """
     torch.set_num_threads(parameters.threads)
+    _require_context(model, parameters.sequence_length)
     recipe = _recipe(parameters, steps, learning_rate_scale)
     stream = _pack(ground, portions)
     accounts = ledger(portions, recipe.steps * recipe.tokens_per_step)
@@ -149,6 +161,15 @@ def train_generation(
     )
 
 
+def _require_context(model: Any, sequence_length: int) -> None:
+    context = getattr(model.config, "max_position_embeddings", None)
+    if context is not None and sequence_length > context:
+        raise BadParameter(
+            f"sequence_length={sequence_length} is longer than the model's context of {context} "
+            "tokens: lower it, or raise max_position_embeddings by preset_overrides"
+        )
+
+
 def _recipe(parameters: Baseline | RecurseStep, steps: int, scale: float) -> TrainingRecipe:
     names = {one.name for one in fields(TrainingRecipe)} - {"steps"}
     values = {name: getattr(parameters, name) for name in names}
@@ -158,9 +179,8 @@ def _recipe(parameters: Baseline | RecurseStep, steps: int, scale: float) -> Tra
 
 
 def _pack(ground: Ground, portions: Sequence[Portion]) -> np.ndarray:
-    eos = ground.tokenizer.eos_token_id
     parts = [
-        pack(portion.token_ids, eos_token_id=eos, token_budget=portion.tokens)
+        pack(portion.token_ids, eos_token_id=ground.end_id, token_budget=portion.tokens)
         for portion in portions
     ]
     return np.concatenate(parts)
@@ -169,7 +189,7 @@ def _pack(ground: Ground, portions: Sequence[Portion]) -> np.ndarray:
 def _validation(ground: Ground) -> np.ndarray:
     """A small part of the validation text: enough to see training go, cheap to look at."""
     texts = ground.human.heldout("validation")[:200]
-    return pack(ground.encode(texts), eos_token_id=ground.tokenizer.eos_token_id, token_budget=None)
+    return pack(ground.encode(texts), eos_token_id=ground.end_id, token_budget=None)
 
 
 def _write_texts(

@@ -64,8 +64,8 @@ def quality(parameters: Quality, workspace: Workspace) -> Iterator[Measurement]:
 
 def _likelihood(model: object, ground: Ground, texts: Sequence[str]) -> Likelihood:
     """One whole document with its end token is one sequence, given its start token."""
-    bos, eos = ground.tokenizer.bos_token_id, ground.tokenizer.eos_token_id
-    sequences = [[bos, *ids, eos] for ids in ground.encode(texts)]
+    start, end = ground.start_id, ground.end_id
+    sequences = [[start, *ids, end] for ids in ground.encode(texts)]
     return token_nll(model, sequences, batch_size=32)
 
 

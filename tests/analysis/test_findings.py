@@ -91,6 +91,13 @@ def test_cautions_fit_the_study() -> None:
     assert "infinite or not a number" in said
 
 
+def test_claims_that_were_changed_later_are_called_exploratory() -> None:
+    few = made_up_study()
+    assert "exploratory" not in " ".join(cautions(few, verdicts(few)))
+    changed = replace(few, claims_changed=True)
+    assert "exploratory" in " ".join(cautions(changed, verdicts(changed)))
+
+
 def test_headline_counts() -> None:
     many = made_up_study(seeds=range(6))
     assert headline(verdicts(many)) == "2 claims under test: 2 supported."
