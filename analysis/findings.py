@@ -194,6 +194,7 @@ def cautions(record: StudyRecord, found: tuple[Verdict, ...]) -> tuple[str, ...]
         if record.claims_changed
         else "",
         NO_LEAD_TIME,
+        _unequal_budgets(record),
         _recursion_alone(record),
         _incomplete(record),
         _not_finite(record),
@@ -222,6 +223,21 @@ def _several_claims(found: tuple[Verdict, ...]) -> str:
         f"{len(found)} claims were each judged at the {100 * ALPHA:.0f} % level, without a "
         f"correction for their number: the chance of a wrong verdict somewhere may be as high as "
         f"{100 * min(1.0, ALPHA * len(found)):.0f} %."
+    )
+
+
+def _unequal_budgets(record: StudyRecord) -> str:
+    """Arms may be compared only where they read equally much; `accumulate` never does."""
+    budgets = ("text/tokens_offered", "train/tokens_seen")
+    rows = record.measurements
+    later = rows[rows["metric"].isin(budgets) & (rows["generation"] > 0)]
+    different = later.groupby(["metric", "generation"])["value"].nunique() > 1
+    if not different.any():
+        return ""
+    names = " and ".join(sorted(different[different].index.get_level_values("metric").unique()))
+    return (
+        f"The arms did not read equally much ({names} differ between arms or seeds): a difference "
+        "between them may be one of budget."
     )
 
 

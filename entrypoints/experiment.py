@@ -18,8 +18,11 @@ def experiment(study: StudyFile, given: dict[str, Any]) -> str:
     parameters = chosen("main", study, given)
     print(what_seeds_can_show(parameters.seeds), file=sys.stderr)
     outcome = run_study(study, given, parameters.workers, rerun=parameters.rerun)
+    error = first_error(outcome)
+    if error and not outcome.walk.outcomes:
+        raise error
     run_id = report.write(outcome.prepared, parameters)
-    if error := first_error(outcome):
+    if error:
         raise error
     return run_id
 

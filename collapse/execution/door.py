@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from collapse.errors import CollapseError
+from collapse.errors import BadParameter, CollapseError
 from collapse.parameters.doors import DOORS
 from collapse.parameters.mlproject import help_text
 from collapse.parameters.parse import read_arguments
@@ -14,6 +14,11 @@ from collapse.parameters.study import StudyFile, load_study
 from collapse.tracking.launcher import tag_launcher, take_launcher
 
 INTERRUPTED = 130
+
+
+def interrupt(_number: int, _frame: object) -> None:
+    """End as Ctrl-C does: runs are closed as KILLED, and the next call goes on."""
+    raise KeyboardInterrupt
 
 
 def run_door(name: str, action: Callable[[StudyFile, dict[str, Any]], str | None]) -> int:
@@ -31,7 +36,7 @@ def run_door(name: str, action: Callable[[StudyFile, dict[str, Any]], str | None
         print(help_text(name, DOORS[name]))
         return 0
     launcher = take_launcher()
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, interrupt)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
@@ -56,6 +61,8 @@ def read_call(name: str, words: Sequence[str]) -> tuple[StudyFile, dict[str, Any
         BadParameter: anything that is not understood.
     """
     door = DOORS[name]
+    if "kind" in read_arguments(door, words):
+        raise BadParameter("kind is what an arm decides: give arm=NAME, or write an arm of a study")
     given: dict[str, Any] = dict(read_arguments(door, words))
     plain = door()
     study = load_study(given.get("study", plain.study), given.get("scale", plain.scale))

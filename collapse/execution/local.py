@@ -10,10 +10,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from multiprocessing import get_context
+from multiprocessing.queues import SimpleQueue
 
 from tqdm import tqdm
 
-from collapse.errors import CollapseError, StoreError
+from collapse.errors import StoreError
 from collapse.execution.task import Outcome, Task, run_task
 from collapse.stages.plan import Plan, Step
 from collapse.tracking.store import silence
@@ -40,20 +41,25 @@ class Walk:
         return next((n for n in step.needs if n in self.errors or n in self.skipped), None)
 
 
-def walk_alone(plan: Plan, make_task: MakeTask) -> Walk:
-    """Run the steps one after the other in this process; the first error ends it."""
-    walk = Walk()
+def walk_alone(walk: Walk, plan: Plan, make_task: MakeTask, *, stop_at_first: bool) -> None:
+    """Run the steps one after the other in this process."""
     for step in plan.steps:
-        walk.outcomes[step.key] = run_task(make_task(step, walk.outcomes))
-    return walk
+        if failed := walk.blocked_by(step):
+            walk.skipped[step.key] = failed
+            continue
+        try:
+            walk.outcomes[step.key] = run_task(make_task(step, walk.outcomes))
+        except Exception as error:
+            if stop_at_first:
+                raise
+            walk.errors[step.key] = error
 
 
-def walk_together(plan: Plan, make_task: MakeTask, workers: int) -> Walk:
+def walk_together(walk: Walk, plan: Plan, make_task: MakeTask, workers: int) -> None:
     """Run the steps on several processes, each as soon as what it needs has finished.
 
     A step that fails takes with it only what stands on it; the other chains go on.
     """
-    walk = Walk()
     running: dict[Future[Outcome], Step] = {}
     waiting = list(plan.steps)
     bar = tqdm(
@@ -63,8 +69,12 @@ def walk_together(plan: Plan, make_task: MakeTask, workers: int) -> Walk:
         disable=not sys.stderr.isatty(),
     )
     # Workers are fresh interpreters: a fork of one that has threads may hang.
+    context = get_context("spawn")
+    places = context.SimpleQueue()
+    for place in range(workers):
+        places.put(place)
     pool = ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=_enter_worker, initargs=(os.getpid(),)
+        workers, context, initializer=_enter_worker, initargs=(os.getpid(), places)
     )
     try:
         while waiting or running:
@@ -81,7 +91,6 @@ def walk_together(plan: Plan, make_task: MakeTask, workers: int) -> Walk:
     finally:
         bar.close()
         pool.shutdown(wait=True, cancel_futures=True)
-    return walk
 
 
 def _submit(
@@ -116,7 +125,7 @@ def _settle(future: Future[Outcome], step: Step, walk: Walk) -> None:
             f"a worker was killed while {step.key} ran (out of memory?): the same command goes on "
             "from what was finished"
         ) from None
-    except CollapseError as error:
+    except Exception as error:  # of any kind: the other chains have nothing to do with it
         walk.errors[step.key] = error
 
 
@@ -129,8 +138,9 @@ def weight(step: Step) -> int:
     return 50
 
 
-def _enter_worker(parent: int) -> None:
-    """A worker ends with its parent, however that ends, and leaves Ctrl-C to it."""
+def _enter_worker(parent: int, places: "SimpleQueue[int]") -> None:
+    """A worker takes a GPU of its own, ends with its parent, however, and leaves Ctrl-C to it."""
+    os.environ["LOCAL_RANK"] = str(places.get())
     silence()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _interrupt)

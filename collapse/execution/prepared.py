@@ -6,9 +6,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from collapse.errors import BadParameter
 from collapse.language.corpora.source import corpus_fingerprint
 from collapse.language.presets import preset_names, preset_settings
-from collapse.language.pretrained import check_model
+from collapse.language.pretrained import check_model, content_digest
+from collapse.language.tokenizer import check_tokenizer
 from collapse.parameters.overrides import read_overrides
 from collapse.parameters.study import StudyFile
 from collapse.stages.fingerprint import chain_fingerprint, fingerprints
@@ -23,13 +25,15 @@ class Prepared:
         study: the study file.
         plan: steps, each fingerprint once.
         fingerprints: by step key.
-        corpora: corpus as named in the parameters, to the digest of its text.
+        contents: corpora, models and tokenizers as named, to the digest of what they stand for.
+        where: device and versions of libraries.
     """
 
     study: StudyFile
     plan: Plan
     fingerprints: Mapping[str, str]
-    corpora: Mapping[str, str]
+    contents: Mapping[str, str]
+    where: str
 
     def chain_tags(self, chain: Chain) -> dict[str, Any]:
         """Tags of a chain's run; it has neither stage nor generation."""
@@ -38,26 +42,39 @@ class Prepared:
             "arm": chain.arm,
             "seed": chain.seed,
             "chain": chain.name,
-            "fingerprint": chain_fingerprint(chain, self.corpora),
+            "fingerprint": chain_fingerprint(chain, self.contents, self.where),
             "claims_hash": self.study.claims_hash,
             "control": self.study.control,
         }
 
 
 def prepare_plan(study: StudyFile, plan: Plan) -> Prepared:
-    """Fingerprint a plan; the corpora are looked at here, before anything is loaded.
+    """Check and fingerprint a plan; whatever it names is looked at before anything is loaded.
 
     Raises:
         BadCorpus: a corpus is missing, empty or out of reach.
-        BadModel: no such preset or model.
+        BadModel: no such preset, model or tokenizer.
+        BadParameter: settings that do not go together.
     """
-    names = {step.parameters.corpus for step in plan.steps}
-    corpora = {name: corpus_fingerprint(name) for name in sorted(names)}
+    contents: dict[str, str] = {}
     for step in plan.steps:
-        if hasattr(step.parameters, "preset"):
-            check_preset(step.parameters.preset, step.parameters.preset_overrides)
-    known = fingerprints(plan, corpora)
-    return Prepared(study, merge_equal(plan, known), known, corpora)
+        parameters = step.parameters
+        if parameters.corpus not in contents:
+            contents[parameters.corpus] = corpus_fingerprint(parameters.corpus)
+        if step.stage == "prepare" and parameters.tokenizer not in contents:
+            check_tokenizer(parameters.tokenizer)
+            contents[parameters.tokenizer] = content_digest(parameters.tokenizer)
+        if hasattr(parameters, "preset"):
+            if parameters.preset not in contents:
+                check_preset(parameters.preset, parameters.preset_overrides)
+                contents[parameters.preset] = content_digest(parameters.preset)
+            check_lengths(parameters)
+    # The device is known to torch alone; by now nothing is left to be refused quickly.
+    from collapse.stages.device import where_bits_come_from
+
+    where = where_bits_come_from(plan.steps[0].parameters.device)
+    known = fingerprints(plan, contents, where)
+    return Prepared(study, merge_equal(plan, known), known, contents, where)
 
 
 def check_preset(preset: str, overrides: str) -> None:
@@ -69,5 +86,31 @@ def check_preset(preset: str, overrides: str) -> None:
     misspelt = not Path(preset).exists() and get_close_matches(preset, preset_names(), cutoff=0.7)
     if preset in preset_names() or misspelt:
         preset_settings(preset, **read_overrides(overrides))
+    elif overrides:
+        raise BadParameter(
+            f"preset_overrides={overrides!r} changes presets, and {preset!r} is a pretrained model"
+        )
     else:
         check_model(preset)
+
+
+def check_lengths(parameters: Any) -> None:
+    """See that a step is a whole number of sequences, and a sequence fits a preset's context.
+
+    Raises:
+        BadParameter: it is not, or does not.
+    """
+    length, tokens = parameters.sequence_length, parameters.tokens_per_step
+    if tokens % length:
+        raise BadParameter(
+            f"tokens_per_step={tokens} is no multiple of sequence_length={length}: "
+            f"{tokens // length * length or length} would be"
+        )
+    if parameters.preset in preset_names():
+        overrides = read_overrides(parameters.preset_overrides)
+        context = preset_settings(parameters.preset, **overrides)["max_position_embeddings"]
+        if length > context:
+            raise BadParameter(
+                f"sequence_length={length} is longer than the context of {parameters.preset}, "
+                f"{context} tokens: lower it, or raise max_position_embeddings by preset_overrides"
+            )

@@ -40,12 +40,15 @@ def tell(message: Any) -> Any:
 
 def follow(prepared: "Prepared") -> None:
     """Take part in the stages of a plan, as the first process says."""
+    import torch
+
     from collapse.execution.task import home, stage_function
     from collapse.stages.workspace import Workspace
 
     for step in prepared.plan.steps:
         inputs: Inputs | None = tell(None) if step.stage in SHARED_STAGES else None
         if inputs is not None:
+            torch.set_num_threads(step.parameters.threads)
             state = home() / prepared.fingerprints[step.key] / "state"
             with tempfile.TemporaryDirectory() as folder:
                 workspace = Workspace(Path(folder), state, inputs)

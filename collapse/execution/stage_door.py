@@ -33,7 +33,7 @@ def _run_stage(name: str, study: StudyFile, given: dict[str, Any]) -> str | None
     if missing := study_run.missing_steps(prepared, target):
         say(f"{target} needs {', '.join(missing)}: building them first")
     rerun = frozenset({target}) if parameters.rerun else frozenset()
-    walk = study_run.run_plan(prepared, workers=1, rerun=rerun)
+    walk = study_run.run_plan(prepared, workers=1, stop_at_first=True, rerun=rerun)
     outcome = walk.outcomes[target]
     where = f"experiment {prepared.plan.experiment!r}, run {outcome.run_id}"
     print(f"{target} {'was there already' if outcome.reused else 'is done'}: {where} (mlflow ui)")

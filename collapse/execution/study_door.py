@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from collapse.errors import CollapseError
 from collapse.execution.local import Walk
 from collapse.execution.prepared import Prepared, prepare_plan
 from collapse.parameters.study import StudyFile
@@ -28,17 +27,14 @@ def run_study(
     """
     prepared = prepare_plan(study, plan_study(study, given))
     from collapse.execution import study_run
-    from collapse.tracking.runs import fix_claims
     from collapse.tracking.store import connect
 
     connect()
-    fix_claims(prepared.plan.experiment, study.claims_hash)
     keys = frozenset(step.key for step in prepared.plan.steps) if rerun else frozenset()
     count = study_run.worker_count(prepared, workers)
     return StudyOutcome(prepared, study_run.run_plan(prepared, workers=count, rerun=keys))
 
 
-def first_error(outcome: StudyOutcome) -> CollapseError | None:
-    """The first failure of a study, None where there was none; all of them are in the report."""
-    errors = [error for error in outcome.walk.errors.values() if isinstance(error, CollapseError)]
-    return errors[0] if errors else None
+def first_error(outcome: StudyOutcome) -> Exception | None:
+    """The first failure of a study, None where there was none; each is a tag of its run too."""
+    return next(iter(outcome.walk.errors.values()), None)

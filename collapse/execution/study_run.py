@@ -4,26 +4,60 @@ import os
 from collections.abc import Mapping
 
 from collapse.errors import MissingAncestor
-from collapse.execution.local import Walk, walk_alone, walk_together
+from collapse.execution.local import MakeTask, Walk, walk_alone, walk_together
 from collapse.execution.prepared import Prepared
-from collapse.execution.task import Outcome, Task
+from collapse.execution.task import Outcome, Task, only_one
 from collapse.stages.plan import Chain, Step
 from collapse.tracking import runs
 
 
-def run_plan(prepared: Prepared, *, workers: int, rerun: frozenset[str] = frozenset()) -> Walk:
+def run_plan(
+    prepared: Prepared,
+    *,
+    workers: int,
+    stop_at_first: bool = False,
+    rerun: frozenset[str] = frozenset(),
+) -> Walk:
     """Walk a plan under the runs of its chains.
 
     Args:
         prepared: the plan and its fingerprints.
         workers: processes to walk it with; 1 stays in this one and shows bars for its stages.
+        stop_at_first: raise the first error; otherwise the other chains go on.
         rerun: keys of steps that are run again though they have finished runs.
 
     Raises:
-        CollapseError: alone, the first error; together, only what stops the whole walk.
+        CollapseError: what stops the whole walk, or the first error.
     """
-    parents = {chain.name: open_chain(prepared, chain) for chain in prepared.plan.chains}
+    parents: dict[str, str] = {}
+    status = "FAILED"
+    walk = Walk()
+    try:
+        with only_one("chains"):
+            runs.fix_claims(prepared.plan.experiment, prepared.study.claims_hash)
+            for chain in prepared.plan.chains:
+                parents[chain.name] = open_chain(prepared, chain)
+        make_task = _task_maker(prepared, parents, rerun, quiet=workers > 1)
+        if workers > 1:
+            walk_together(walk, prepared.plan, make_task, workers)
+        else:
+            walk_alone(walk, prepared.plan, make_task, stop_at_first=stop_at_first)
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        for chain in prepared.plan.chains:
+            broken = any(chain in prepared.plan.step(key).chains for key in walk.errors)
+            if chain.name in parents:
+                runs.close_own(parents[chain.name], "FAILED" if broken else status)
+        runs.close_dead(prepared.plan.experiment)
+    return walk
 
+
+def _task_maker(
+    prepared: Prepared, parents: Mapping[str, str], rerun: frozenset[str], *, quiet: bool
+) -> MakeTask:
     def make_task(step: Step, outcomes: Mapping[str, Outcome]) -> Task:
         return Task(
             study=prepared.study.name,
@@ -32,28 +66,12 @@ def run_plan(prepared: Prepared, *, workers: int, rerun: frozenset[str] = frozen
             fingerprint=prepared.fingerprints[step.key],
             parents={chain.name: parents[chain.name] for chain in step.chains},
             needs=tuple(outcomes[need].run_id for need in step.needs),
-            corpus=prepared.corpora[step.parameters.corpus],
+            corpus=prepared.contents[step.parameters.corpus],
             rerun=step.key in rerun,
-            quiet=workers > 1,
+            quiet=quiet,
         )
 
-    status = "FAILED"
-    walk = Walk()
-    try:
-        if workers > 1:
-            walk = walk_together(prepared.plan, make_task, workers)
-        else:
-            walk = walk_alone(prepared.plan, make_task)
-        status = "FINISHED"
-    except KeyboardInterrupt:
-        status = "KILLED"
-        raise
-    finally:
-        for chain in prepared.plan.chains:
-            failed = any(chain in prepared.plan.step(key).chains for key in walk.errors)
-            runs.close_run(parents[chain.name], "FAILED" if failed else status)
-    runs.close_dead(prepared.plan.experiment)
-    return walk
+    return make_task
 
 
 def open_chain(prepared: Prepared, chain: Chain) -> str:
@@ -96,9 +114,14 @@ def missing_steps(prepared: Prepared, target: str) -> list[str]:
 
 
 def worker_count(prepared: Prepared, asked: int) -> int:
-    """Workers to use: as asked, or one for every core that a stage's threads leave."""
+    """Workers to use: as asked, or one a GPU, or one for every core that a stage's threads leave.
+
+    More workers than chains would have nothing to do.
+    """
+    from collapse.stages.device import gpu_count
+
     chains = max(len(prepared.plan.chains), 1)
-    if asked:
-        return min(asked, chains)
     threads = max(getattr(step.parameters, "threads", 1) for step in prepared.plan.steps)
-    return max(1, min(len(os.sched_getaffinity(0)) // threads, chains))
+    gpus = gpu_count(prepared.plan.steps[0].parameters.device)
+    free = gpus or len(os.sched_getaffinity(0)) // threads
+    return max(1, min(asked or free, chains))

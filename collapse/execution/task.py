@@ -7,11 +7,13 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from collapse.errors import StoreError
 from collapse.execution.processes import SHARED_STAGES, tell
@@ -21,6 +23,7 @@ from collapse.stages.device import choose_device, device_name
 from collapse.stages.plan import Chain, Step, parameters_of
 from collapse.stages.workspace import Checkpoint, Inputs, Workspace, no_progress
 from collapse.tracking import registry, runs
+from collapse.tracking.store import first_line, is_store_failure
 
 CHECKPOINT = "checkpoint"
 FILTERS = ("arm", "seed", "generation", "corpus", "preset", "kind", "start")
@@ -71,7 +74,7 @@ def run_task(task: Task) -> Outcome:
         KeyboardInterrupt: the run is closed KILLED; the next call goes on from its state.
     """
     started = time.perf_counter()
-    with _only_one(task):
+    with only_one(task.fingerprint):
         found = None if task.rerun else runs.find_finished(task.experiment, task.fingerprint)
         if found and task.step.stage in SHARED_STAGES:
             tell(None)
@@ -86,15 +89,15 @@ def home() -> Path:
 
 
 @contextmanager
-def _only_one(task: Task) -> Iterator[None]:
-    """Hold the lock of a fingerprint: a second process waits, and then reuses what was made.
+def only_one(name: str) -> Iterator[None]:
+    """Hold a lock of this machine: a second process waits, and then finds what was made.
 
     The system releases the lock of a process that dies, however it dies.
     """
     try:
         locks = home() / "locks"
         locks.mkdir(parents=True, exist_ok=True)
-        file = (locks / task.fingerprint).open("w")
+        file = (locks / name).open("w")
     except OSError as error:
         raise StoreError(f"{home()} cannot be written: {error.strerror}") from error
     with file:
@@ -103,19 +106,25 @@ def _only_one(task: Task) -> Iterator[None]:
 
 
 def _run(task: Task) -> str:
+    """Run the stage under a run of its own, which ends FINISHED, FAILED or KILLED."""
     run_id = runs.open_run(_label(task)).info.run_id
-    status = "FAILED"
     try:
         with runs.active(run_id, system_metrics=True):
             _execute(task, run_id)
-        status = "FINISHED"
     except KeyboardInterrupt:
-        status = "KILLED"
+        runs.close_run(run_id, "KILLED")
         raise
-    except OSError as error:
-        raise StoreError(f"{task.step.key}: {error.strerror or error}") from error
-    finally:
-        runs.close_run(run_id, status)
+    except Exception as error:
+        # The store may be what failed: then the run cannot be closed, and the next call does it.
+        with suppress(Exception):
+            runs.close_run(run_id, "FAILED", error)
+        if is_store_failure(error):
+            line = first_line(error)
+            raise StoreError(f"{task.step.key}: what it made cannot be kept: {line}") from error
+        raise
+    runs.close_run(run_id, "FINISHED")
+    # Only now: until the run is FINISHED, a kill must find what it can go on from.
+    shutil.rmtree(home() / task.fingerprint, ignore_errors=True)
     return run_id
 
 
@@ -134,6 +143,7 @@ def _execute(task: Task, run_id: str) -> None:
     parameters = json.dumps(parameters_of(task.step), indent=2)
     (workspace.folder / "parameters.json").write_text(parameters)
 
+    torch.set_num_threads(getattr(task.step.parameters, "threads", 1))
     if task.step.stage in SHARED_STAGES:
         tell(workspace.inputs)
     log = runs.MetricLog(run_id)
@@ -142,7 +152,6 @@ def _execute(task: Task, run_id: str) -> None:
     for note in workspace.datasets:
         runs.log_dataset(run_id, note.name, note.context, note.digest, note.documents, note.folder)
     _keep(run_id, workspace)
-    shutil.rmtree(folder)
 
 
 def _keep(run_id: str, workspace: Workspace) -> None:
@@ -215,7 +224,7 @@ def _adopt(task: Task, run_id: str) -> None:
 
 def _register(task: Task, chain: Chain, run: Any) -> None:
     generation = task.step.generation or 0
-    parent = registry.version(chain.name, generation - 1) if generation else None
+    parent = _parent_version(task, chain) if generation else None
     tags = {
         "study": task.study,
         "arm": chain.arm,
@@ -228,6 +237,12 @@ def _register(task: Task, chain: Chain, run: Any) -> None:
     }
     model_uri = run.data.tags[runs.MODEL_TAG]
     registry.register(chain.name, generation, model_uri, run.info.run_id, tags)
+
+
+def _parent_version(task: Task, chain: Chain) -> Any:
+    """The version of the run that this generation stands on, whatever its alias names by now."""
+    tags = runs.client().get_run(task.needs[-1]).data.tags
+    return registry.version_of(chain.name, tags[runs.MODEL_TAG])
 
 
 def say(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,38 @@ def check_model(name: str) -> bool:
     else:
         require_hub_access(name, kind="model", any_of=WEIGHTS)
     return is_local
+
+
+def content_digest(name: str) -> str:
+    """A word for what a model's or tokenizer's name stands for, that changes with its content.
+
+    Args:
+        name: a folder of a model or a tokenizer; or a preset, a kind, a name on the hub.
+
+    Returns:
+        For a local folder the SHA-256 hex digest over the names and bytes of its files (hidden ones
+        and ``__pycache__`` left out), wherever the folder lies; for anything else the name itself.
+
+    Raises:
+        BadModel: a file cannot be read.
+    """
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        return name
+    sums = {}
+    try:
+        for path in folder.rglob("*"):
+            place = path.relative_to(folder)
+            if path.is_file() and not any(_is_aside(part) for part in place.parts):
+                with path.open("rb") as file:
+                    sums[place.as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise BadModel(f"{name!r}: {error.filename} cannot be read: {error.strerror}") from error
+    return hashlib.sha256(json.dumps(sums, sort_keys=True).encode()).hexdigest()
+
+
+def _is_aside(part: str) -> bool:
+    return part.startswith(".") or part == "__pycache__"
 
 
 def _is_folder(name: str) -> bool:

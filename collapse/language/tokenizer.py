@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from collapse.errors import BadCorpus, BadModel, BadParameter
+from collapse.language.hub import is_cached, require_hub_access
 
 if TYPE_CHECKING:
     import tokenizers
@@ -21,6 +22,8 @@ KINDS = ("bpe", "characters")
 _BYTES = 256
 SMALLEST_BPE = _BYTES + 2
 """Every byte, the end of text and the padding."""
+
+_HUB_FILES = ("tokenizer*", "vocab*")
 
 
 def train_tokenizer(
@@ -70,24 +73,29 @@ def load_tokenizer(name_or_path: str | Path) -> "PreTrainedTokenizerBase":
     Raises:
         BadModel: there is no such tokenizer, the Hub cannot be reached, or it has no end of text.
     """
-    folder = Path(name_or_path).expanduser()
-    if folder.is_dir():
-        has_whole = (folder / "tokenizer.json").is_file()
-        if not has_whole and (folder / "vocab.json").is_file():
-            return _load_vocabulary_and_merges(folder)
-        if not has_whole and not (folder / "tokenizer_config.json").is_file():
-            raise BadModel(
-                f"tokenizer folder {str(name_or_path)!r} holds neither tokenizer.json "
-                "nor vocab.json with merges.txt"
-            )
-        return _complete(_load_automatically(str(folder), is_local=True), str(name_or_path))
     name = str(name_or_path)
-    if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise BadModel(f"tokenizer {name!r}: there is no such folder")
-    from collapse.language.hub import require_hub_access
+    if not _is_folder(name):
+        require_hub_access(name, kind="model", any_of=_HUB_FILES)
+        # What is cached is taken as it is: asking the hub for news costs most of a minute offline.
+        is_cached_here = is_cached(name, any_of=_HUB_FILES)
+        return _complete(_load_automatically(name, local_files_only=is_cached_here), name)
+    folder = Path(name).expanduser()
+    if _is_vocabulary_and_merges(folder) and not (folder / "tokenizer.json").is_file():
+        return _load_vocabulary_and_merges(folder)
+    return _complete(_load_automatically(str(folder), local_files_only=True), name)
 
-    require_hub_access(name)
-    return _complete(_load_automatically(name, is_local=False), name)
+
+def check_tokenizer(name: str) -> None:
+    """See that a tokenizer can be had, in two seconds and without loading anything heavy.
+
+    Args:
+        name: one of ``KINDS``, to be trained; or what :func:`load_tokenizer` takes.
+
+    Raises:
+        BadModel: as for :func:`load_tokenizer`, as far as it shows before files are read.
+    """
+    if name not in KINDS and not _is_folder(name):
+        require_hub_access(name, kind="model", any_of=_HUB_FILES)
 
 
 def encode_documents(tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str]) -> list[list[int]]:
@@ -115,6 +123,27 @@ def encode_documents(tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str])
     )
     ids: list[list[int]] = encoded["input_ids"]
     return ids
+
+
+def _is_folder(name: str) -> bool:
+    """True for a usable tokenizer folder, False for what has the form of a name on the hub."""
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        whole = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")
+        if any((folder / file).is_file() for file in whole) or _is_vocabulary_and_merges(folder):
+            return True
+        raise BadModel(
+            f"tokenizer folder {name!r} holds neither tokenizer.json nor vocab.json with merges.txt"
+        )
+    if folder.is_file():
+        raise BadModel(f"tokenizer {name!r} is a file; give the folder that holds it")
+    if not name or name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise BadModel(f"tokenizer {name!r}: there is no such folder")
+    return False
+
+
+def _is_vocabulary_and_merges(folder: Path) -> bool:
+    return (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file()
 
 
 def _train_bpe(texts: Iterable[str], vocabulary_size: int) -> "PreTrainedTokenizerFast":
@@ -229,13 +258,13 @@ def _load_vocabulary_and_merges(folder: Path) -> "PreTrainedTokenizerFast":
     return _as_fast(_byte_level(model), padding=END_OF_TEXT)
 
 
-def _load_automatically(name: str, *, is_local: bool) -> "PreTrainedTokenizerBase":
+def _load_automatically(name: str, *, local_files_only: bool) -> "PreTrainedTokenizerBase":
     from transformers import AutoTokenizer
 
     try:
         return AutoTokenizer.from_pretrained(
             name,
-            local_files_only=is_local,
+            local_files_only=local_files_only,
             trust_remote_code=False,
             clean_up_tokenization_spaces=False,
         )

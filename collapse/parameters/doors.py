@@ -17,6 +17,8 @@ from collapse.parameters.fields import (
     NAMES,
     NOT_NEGATIVE,
     POSITIVE,
+    SEEDS,
+    SHARE,
     STUDY,
     Rule,
     one_of,
@@ -109,7 +111,7 @@ class Later:
     steps: int = setting(100, "optimizer steps of each later generation", POSITIVE)
     documents: int = setting(3_000, "documents offered to each later generation", POSITIVE)
     learning_rate_scale: float = setting(
-        0.3, "later generations' peak learning rates over those of generation 0", POSITIVE
+        0.15, "later generations' peak learning rates over those of generation 0", POSITIVE
     )
 
 
@@ -160,7 +162,7 @@ class Sampling:
 
     temperature: float = setting(1.0, "softmax temperature, 0 for greedy", NOT_NEGATIVE)
     top_k: int = setting(0, "keep the k likeliest tokens, 0 for all", NOT_NEGATIVE)
-    top_p: float = setting(1.0, "keep the likeliest tokens of this mass", FRACTION)
+    top_p: float = setting(1.0, "keep the likeliest tokens of this mass", SHARE)
     max_new_tokens: int = setting(200, "longest sample, in tokens", POSITIVE)
     min_characters: int = setting(20, "shorter samples are dropped, and counted", NOT_NEGATIVE)
     sampling_batch: int = setting(256, "samples drawn at once", POSITIVE)
@@ -246,7 +248,7 @@ class Experiment(Sampling, Recursion, Training, Later, First, Model, Text, Study
         "arms to run, separated by commas",
         NAMES,
     )
-    seeds: int = setting(2, "seeds, 0 to N-1, each a block of all arms", POSITIVE)
+    seeds: int = setting(2, "seeds, 0 to N-1, each a block of all arms", SEEDS)
     generations: int = setting(3, "last generation of each chain", NOT_NEGATIVE)
     samples: int = setting(1000, "texts to sample for quality", POSITIVE)
     workers: int = option(0, "chains at once, 0 for one a core (cores over threads)", NOT_NEGATIVE)

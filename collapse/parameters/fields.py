@@ -76,6 +76,12 @@ def identity_of(parameters: Any) -> dict[str, object]:
     }
 
 
+def settings_of(parameters: Any) -> dict[str, object]:
+    """Every parameter of a door that changes some result, whatever stage computes it."""
+    fields = parameter_fields(type(parameters))
+    return {name: getattr(parameters, name) for name, one in fields.items() if about(one).identity}
+
+
 def default_of(one: Field) -> Any:
     """The default of a parameter; every parameter has one."""
     if one.default is MISSING:
@@ -86,6 +92,8 @@ def default_of(one: Field) -> Any:
 POSITIVE = Rule(lambda value: value > 0, "above 0")
 NOT_NEGATIVE = Rule(lambda value: value >= 0, "0 or more")
 FRACTION = Rule(lambda value: 0 <= value <= 1, "from 0 to 1")
+SHARE = Rule(lambda value: 0 < value <= 1, "above 0 and at most 1")
+SEEDS = Rule(lambda value: 1 <= value <= 40, "from 1 to 40")
 
 
 def one_of(*names: str) -> Rule:

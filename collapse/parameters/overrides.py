@@ -16,5 +16,8 @@ def read_overrides(text: str) -> dict[str, object]:
         key, equals, value = part.partition("=")
         if not equals:
             raise BadParameter(f"preset_overrides={text!r}: {part!r} is not of the form KEY=VALUE")
-        overrides[key.strip()] = yaml.safe_load(value)
+        try:
+            overrides[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise BadParameter(f"preset_overrides={text!r}: {value!r} is no value") from None
     return overrides

@@ -95,6 +95,8 @@ def load_study(study: str, scale: str = "full") -> StudyFile:
     if not path.is_file():
         known = ", ".join(sorted(one.stem for one in STUDIES.glob("*.yaml")))
         raise BadParameter(f"no study {study!r}: known are {known}, or the path of a .yaml file")
+    if not is_name(path.stem):
+        raise BadParameter(f"the study file {path.name!r} must be of letters, digits, - and _")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -104,6 +106,9 @@ def load_study(study: str, scale: str = "full") -> StudyFile:
         return _study(content, path.stem, scale)
     except BadParameter as error:
         raise BadParameter(f"{path}: {error}") from None
+    except (TypeError, ValueError, AttributeError) as error:
+        # A list where a mapping belongs, a word where a number does: YAML lets all of it through.
+        raise BadParameter(f"{path} is not written as a study file: {error}") from None
 
 
 def _study(content: object, name: str, scale: str) -> StudyFile:

@@ -11,6 +11,9 @@ from torch import nn
 
 from collapse.errors import BadCorpus, BadModel, BadParameter
 
+LOGITS_BYTES = 1 << 28
+"""What the float32 logits of one batch may take; one row at a time may take more."""
+
 
 @dataclass(frozen=True, eq=False)
 class Likelihood:
@@ -64,7 +67,11 @@ def bits_per_byte(likelihood: Likelihood, byte_count: int) -> float:
 
 
 def token_nll(
-    model: nn.Module, sequences: Sequence[Sequence[int]], *, batch_size: int
+    model: nn.Module,
+    sequences: Sequence[Sequence[int]],
+    *,
+    batch_size: int,
+    window: int | None = None,
 ) -> Likelihood:
     """Negative log-likelihood of each sequence given its first token (the bos token).
 
@@ -72,30 +79,34 @@ def token_nll(
     are batched by length and padded on the right, where a causal model cannot see the padding (a
     decoder with ``causal=False`` is given its mask).
 
-    A sequence longer than the model's context (``config.max_position_embeddings``) is cut into
-    windows whose stride is the context: every token after the first is predicted exactly once, and
-    the first tokens of a later window are predicted from little context, which raises the result.
+    A sequence longer than ``window`` or than the model's context
+    (``config.max_position_embeddings``) is cut into windows whose stride is their length: every
+    token after the first is predicted exactly once, and the first tokens of a later window are
+    predicted from little context, which raises the result.
 
     Args:
         model: a causal language model, called as ``model(input_ids=...).logits``.
         sequences: token ids, at least two each.
-        batch_size: sequences (or windows) at once.
+        batch_size: sequences (or windows) at once, at most: fewer where the logits of so many would
+            take more than ``LOGITS_BYTES``. It changes the result by no more than rounding.
+        window: tokens that a model reads at once, at most, such as the length of the sequences it
+            was trained on; its context where None.
 
     Raises:
         BadCorpus: there is no sequence, or one predicts nothing.
         BadModel: the weights are not float32.
-        BadParameter: batch_size is not positive.
+        BadParameter: batch_size or window is not positive.
     """
-    _check(model, sequences, batch_size)
+    _check(model, sequences, batch_size, window)
     context = getattr(getattr(model, "config", None), "max_position_embeddings", None)
-    windows = _windows(sequences, context)
+    limits = [limit for limit in (context, window) if limit]
+    windows = _windows(sequences, min(limits, default=None))
     windows.sort(key=lambda window: -len(window[1]))
     device = next(model.parameters()).device
     nll_S = np.zeros(len(sequences), dtype=np.float64)
     entropy_sum_nats = 0.0
     with _measuring(model, device):
-        for begin in range(0, len(windows), batch_size):
-            batch = windows[begin : begin + batch_size]
+        for batch in _batches(windows, batch_size, _vocabulary(model, windows[0][1], device)):
             sums_Bx2 = _batch_sums([tokens for _, tokens in batch], model, device)
             for (sequence, _), (nll, entropy) in zip(batch, sums_Bx2, strict=True):
                 nll_S[sequence] += nll
@@ -104,9 +115,13 @@ def token_nll(
     return Likelihood(nll_S, tokens_S, entropy_sum_nats / int(tokens_S.sum()))
 
 
-def _check(model: nn.Module, sequences: Sequence[Sequence[int]], batch_size: int) -> None:
+def _check(
+    model: nn.Module, sequences: Sequence[Sequence[int]], batch_size: int, window: int | None
+) -> None:
     if batch_size < 1:
         raise BadParameter(f"batch_size is {batch_size}: it must be at least 1")
+    if window is not None and window < 1:
+        raise BadParameter(f"window is {window}: it must be at least 1 token")
     if len(sequences) == 0:
         raise BadCorpus("no sequences to measure: at least 1 is needed")
     for index, sequence in enumerate(sequences):
@@ -123,17 +138,35 @@ def _check(model: nn.Module, sequences: Sequence[Sequence[int]], batch_size: int
             )
 
 
-def _windows(
-    sequences: Sequence[Sequence[int]], context: int | None
-) -> list[tuple[int, np.ndarray]]:
-    """(sequence, its tokens from one predicted-from to the last predicted), context + 1 at most."""
+def _windows(sequences: Sequence[Sequence[int]], limit: int | None) -> list[tuple[int, np.ndarray]]:
+    """(sequence, its tokens from one predicted-from to the last predicted), limit + 1 at most."""
     windows = []
     for index, sequence in enumerate(sequences):
         tokens = np.asarray(sequence, dtype=np.int64)
-        stride = context or len(tokens)
+        stride = limit or len(tokens)
         for begin in range(0, len(tokens) - 1, stride):
             windows.append((index, tokens[begin : begin + stride + 1]))
     return windows
+
+
+def _vocabulary(model: nn.Module, tokens: np.ndarray, device: torch.device) -> int:
+    """The width of the logits; asked of the model, as not every configuration states it."""
+    one = tokens[:2]
+    input_ids_1x1 = torch.from_numpy(one[None, :1]).to(device)
+    return int(model(input_ids=input_ids_1x1, **_mask(model, [one], device)).logits.shape[-1])
+
+
+def _batches(
+    windows: Sequence[tuple[int, np.ndarray]], batch_size: int, vocabulary: int
+) -> Iterator[Sequence[tuple[int, np.ndarray]]]:
+    """Windows, longest first, in batches of which none has more than ``LOGITS_BYTES`` of logits."""
+    begin = 0
+    while begin < len(windows):
+        longest = len(windows[begin][1]) - 1
+        affordable = LOGITS_BYTES // (longest * vocabulary * torch.float32.itemsize)
+        end = begin + max(1, min(batch_size, affordable))
+        yield windows[begin:end]
+        begin = end
 
 
 def _batch_sums(

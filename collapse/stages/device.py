@@ -2,6 +2,7 @@
 
 import os
 import platform
+from importlib.metadata import version
 
 import torch
 
@@ -24,8 +25,19 @@ def choose_device(asked: str) -> torch.device:
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 
+def where_bits_come_from(asked: str) -> str:
+    """Kind of device and versions of the libraries that decide the bits of a result."""
+    libraries = ("torch", "transformers", "tokenizers", "numpy")
+    return " ".join([choose_device(asked).type, *(f"{one} {version(one)}" for one in libraries)])
+
+
 def device_name(device: torch.device) -> str:
     """What the device is, for the record of a run."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{platform.machine()} processor, {os.cpu_count()} cores"
+
+
+def gpu_count(asked: str) -> int:
+    """GPUs that stages may use side by side; 0 where they run on the processor."""
+    return torch.cuda.device_count() if choose_device(asked).type == "cuda" else 0

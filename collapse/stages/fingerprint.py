@@ -7,18 +7,20 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from collapse.parameters.fields import identity_of
+from collapse.parameters.fields import identity_of, settings_of
 from collapse.stages.plan import Chain, Plan
 
 _ROOT = Path(__file__).resolve().parents[2]
 
 
-def fingerprints(plan: Plan, corpora: Mapping[str, str]) -> dict[str, str]:
+def fingerprints(plan: Plan, contents: Mapping[str, str], where: str) -> dict[str, str]:
     """The fingerprint of every step of a plan.
 
     Args:
         plan: ordered steps.
-        corpora: corpus as named in the parameters, to the digest of its text.
+        contents: corpora, models and tokenizers as named in the parameters, to the digest of what
+            the name stands for.
+        where: what else decides the bits: device and versions of libraries.
 
     Returns:
         Step key to 16 hexadecimal digits. Two steps with one fingerprint compute the same bits on
@@ -26,9 +28,9 @@ def fingerprints(plan: Plan, corpora: Mapping[str, str]) -> dict[str, str]:
     """
     known: dict[str, str] = {}
     for step in plan.steps:
-        inputs = [known[need] for need in step.needs] or [corpora[step.parameters.corpus]]
-        parts = [step.stage, identity_of(step.parameters), inputs, sources_hash(step.stage)]
-        known[step.key] = digest(parts)
+        inputs = [known[need] for need in step.needs] or [contents[step.parameters.corpus]]
+        settings = _by_content(identity_of(step.parameters), contents)
+        known[step.key] = digest([step.stage, settings, inputs, sources_hash(step.stage), where])
     return known
 
 
@@ -38,10 +40,20 @@ def digest(content: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def chain_fingerprint(chain: Chain, corpora: Mapping[str, str]) -> str:
-    """What tells a chain from another of its name: its settings and sources, not its length."""
-    recipe = identity_of(chain.recipe)
-    return digest([recipe, corpora[chain.recipe.corpus], sources_hash("recurse_step")])
+def chain_fingerprint(chain: Chain, contents: Mapping[str, str], where: str) -> str:
+    """What tells a chain from another of its name: all its settings, not its length.
+
+    The sources do not count: a chain whose stages are run again after a change of the code stays
+    the same chain, and what was measured before can still be reported.
+    """
+    settings = _by_content(settings_of(chain.recipe), contents)
+    return digest([settings, contents[chain.recipe.corpus], where])
+
+
+def _by_content(settings: Mapping[str, object], contents: Mapping[str, str]) -> dict[str, object]:
+    """Settings in which the name of a model or tokenizer gives way to what it stands for."""
+    named = ("preset", "tokenizer")
+    return {k: contents.get(str(v), v) if k in named else v for k, v in settings.items()}
 
 
 @functools.cache

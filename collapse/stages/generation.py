@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
-import torch
 
 from collapse.errors import BadModel, BadParameter
 from collapse.language.checkpoint import save_checkpoint
@@ -30,6 +29,10 @@ from collapse.stages.device import choose_device
 from collapse.stages.texts import note_of, write_texts
 from collapse.stages.workspace import Workspace, by_increments
 
+TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
+OWN_DOCUMENTS = 500
+"""Documents of a generation's training text that are kept as a sample of it."""
+
 
 @dataclass(frozen=True)
 class Ground:
@@ -40,8 +43,18 @@ class Ground:
     tokens_per_document: float
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of texts, without special tokens."""
-        return encode_documents(self.tokenizer, texts)
+        """Token ids of texts, without the token that ends a document.
+
+        Where a model has a start token of its own (Llama, Gemma), a document begins with it; with
+        our tokenizers, and GPT-2's, the end of the document before is the start of the next.
+        """
+        start = [] if self.start_id == self.end_id else [self.start_id]
+        return [start + ids for ids in encode_documents(self.tokenizer, texts)]
+
+    def sequences(self, texts: Sequence[str]) -> list[list[int]]:
+        """Whole documents from their start token to their end token."""
+        start = [self.start_id] if self.start_id == self.end_id else []
+        return [[*start, *ids, self.end_id] for ids in self.encode(texts)]
 
     @property
     def end_id(self) -> int:
@@ -50,9 +63,8 @@ class Ground:
 
     @property
     def start_id(self) -> int:
-        """The token that a document starts from; models such as Qwen have none but the end's."""
-        bos = self.tokenizer.bos_token_id
-        return self.end_id if bos is None else bos
+        """The token that a document starts from."""
+        return self.tokenizer.bos_token_id
 
     def budget(self, documents: int) -> int:
         """Tokens that so many human documents hold on average: equal for all arms."""
@@ -86,12 +98,19 @@ def initial_model(parameters: Baseline | RecurseStep, tokenizer: Any, generation
                 f"{model.config.vocab_size}: give the model's own by tokenizer=PATH"
             )
         return model
+    # With the ids in its configuration, a version that is served stops where a text ends.
+    ids = {name: getattr(tokenizer, name) for name in TOKEN_IDS}
     overrides = read_overrides(parameters.preset_overrides)
     model = load_preset(
         parameters.preset,
         seed=stream_seed(parameters.seed, "initialisation", generation),
-        **({"vocab_size": len(tokenizer)} | overrides),
+        **({"vocab_size": len(tokenizer)} | ids | overrides),
     )
+    if model.config.vocab_size < len(tokenizer):
+        raise BadModel(
+            f"preset_overrides asks for a vocabulary of {model.config.vocab_size}, and the "
+            f"tokenizer has {len(tokenizer)} entries: leave vocab_size out"
+        )
     # Initialised on the processor, so that the first weights are the same on every device.
     return model.to(choose_device(parameters.device))
 
@@ -119,11 +138,12 @@ def train_generation(
     Yields:
         The measurements of training, at optimizer steps.
     """
-    torch.set_num_threads(parameters.threads)
     _require_context(model, parameters.sequence_length)
     recipe = _recipe(parameters, steps, learning_rate_scale)
     stream = _pack(ground, portions)
     accounts = ledger(portions, recipe.steps * recipe.tokens_per_step)
+    if len(stream) != accounts["tokens_offered"]:
+        raise AssertionError(f"packed {len(stream)} tokens, not {accounts['tokens_offered']}")
     _write_texts(workspace, portions, accounts)
 
     last: dict[str, float] = {}
@@ -156,7 +176,6 @@ def train_generation(
             "train/body_parameters": summary["body_parameters"],
             "text/tokens_offered": accounts["tokens_offered"],
             "text/distinct_documents": accounts["distinct_documents"],
-            "text/epochs": accounts["epochs"],
         },
     )
 
@@ -195,7 +214,10 @@ def _validation(ground: Ground) -> np.ndarray:
 def _write_texts(
     workspace: Workspace, portions: Sequence[Portion], accounts: dict[str, Any]
 ) -> None:
-    """Human text and the text that is new in this generation are kept; the rest is older."""
+    """Keep the text that is new here, a sample of all that is trained on, and the ledger."""
+    texts = [text for portion in portions for text in portion.texts]
+    evenly = np.linspace(0, len(texts) - 1, min(len(texts), OWN_DOCUMENTS)).astype(int)
+    write_texts([texts[i] for i in evenly], workspace.folder / "own_text")
     for portion in portions:
         workspace.datasets.append(note_of(portion.texts, portion.source, "training", ""))
         if portion.source == "human_fresh":

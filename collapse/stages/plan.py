@@ -177,9 +177,11 @@ def merge_equal(plan: Plan, fingerprints: Mapping[str, str]) -> Plan:
 
 
 def experiment_name(study: StudyFile, given: Mapping[str, Any]) -> str:
-    """The MLflow experiment: the study's name, unless the call gives another."""
-    name = str(given.get("name", "study"))
-    return study.name if name == "study" else name
+    """The MLflow experiment: the study and its scale, unless the call names another."""
+    name, scale = str(given.get("name", "study")), str(given.get("scale", "full"))
+    if name != "study":
+        return name
+    return study.name if scale == "full" else f"{study.name}-{scale}"
 
 
 def _prepare(parameters: Prepare, key: str) -> Step:

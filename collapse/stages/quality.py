@@ -5,7 +5,6 @@ import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import torch
 
 from collapse.language.corpora import stories
 from collapse.measurement import Measurement
@@ -23,8 +22,8 @@ from collapse.stages.synthesis import draw
 from collapse.stages.texts import note_of, read_texts
 from collapse.stages.workspace import Workspace
 
-OWN_DOCUMENTS = 500
-"""Documents of the generation's own training text that are looked at."""
+WINDOW = 2048
+"""Longer documents are judged in windows of so many tokens, which bounds the memory."""
 
 
 def quality(parameters: Quality, workspace: Workspace) -> Iterator[Measurement]:
@@ -35,7 +34,6 @@ def quality(parameters: Quality, workspace: Workspace) -> Iterator[Measurement]:
     Yields:
         One measurement at step = generation.
     """
-    torch.set_num_threads(parameters.threads)
     ground = open_ground(workspace)
     model = load_input(workspace, parameters.device)
     test = ground.human.heldout("test")
@@ -47,13 +45,12 @@ def quality(parameters: Quality, workspace: Workspace) -> Iterator[Measurement]:
         "human/bits_per_byte": bits_per_byte(human, sum(len(text.encode()) for text in test)),
         "human/entropy_nats": human.entropy_nats,
     }
-    own = _own_text(workspace)
-    if own:
-        values["own/nll_nats"] = _likelihood(model, ground, own).nll_nats
+    own = read_texts(workspace.inputs.lineage[-1] / "own_text")
+    values["own/nll_nats"] = _likelihood(model, ground, own).nll_nats
 
     with workspace.progress("sampling for quality", parameters.samples) as advance:
         seed = stream_seed(parameters.seed, "quality", parameters.generation)
-        samples = draw(model, ground.tokenizer, parameters.samples, parameters, seed, advance)
+        samples = draw(model, ground.tokenizer, parameters.samples, parameters, seed, advance).texts
     values |= _diversity(samples)
     if ground.human.card.is_generative:
         values |= _truth(test, human, samples)
@@ -64,18 +61,7 @@ def quality(parameters: Quality, workspace: Workspace) -> Iterator[Measurement]:
 
 def _likelihood(model: object, ground: Ground, texts: Sequence[str]) -> Likelihood:
     """One whole document with its end token is one sequence, given its start token."""
-    start, end = ground.start_id, ground.end_id
-    sequences = [[start, *ids, end] for ids in ground.encode(texts)]
-    return token_nll(model, sequences, batch_size=32)
-
-
-def _own_text(workspace: Workspace) -> list[str]:
-    """The text this generation was the first to read: synthetic where there is any."""
-    folder = workspace.inputs.lineage[-1]
-    for name in ("synthetic_text", "human_text"):
-        if texts := read_texts(folder / name):
-            return texts[:OWN_DOCUMENTS]
-    return []
+    return token_nll(model, ground.sequences(texts), batch_size=32, window=WINDOW)
 
 
 def _diversity(samples: Sequence[str]) -> dict[str, float]:

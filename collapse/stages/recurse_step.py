@@ -1,8 +1,9 @@
 """The stage `recurse_step`: one generation, trained on what its arm prescribes."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from collapse.language.corpora.splits import text_hash
@@ -17,7 +18,7 @@ from collapse.stages.generation import (
     open_ground,
     train_generation,
 )
-from collapse.stages.synthesis import Synthesis, synthesise
+from collapse.stages.synthesis import synthesise
 from collapse.stages.texts import read_texts, text_digest, write_texts
 from collapse.stages.workspace import Workspace
 
@@ -40,7 +41,7 @@ def recurse_step(parameters: RecurseStep, workspace: Workspace) -> Iterator[Meas
     sources = _sources(parameters, workspace, ground, parent)
     portions = compose(parameters, budget, sources)
     if metadata := _metadata(workspace):
-        names = ("kept", "distinct", "dropped", "empty", "seconds")
+        names = ("kept", "distinct", "dropped", "empty", "cut", "seconds")
         yield Measurement(0, {f"synthesis/{name}": metadata[name] for name in names})
     if parameters.start == "parent":
         model = parent
@@ -62,8 +63,9 @@ def _sources(parameters: RecurseStep, workspace: Workspace, ground: Ground, pare
     lineage = workspace.inputs.lineage
 
     def fresh(budget: int) -> Portion:
-        read = {text_hash(text) for folder in lineage for text in read_texts(folder / "human_text")}
-        documents = ground.human.fresh(parameters.seed, parameters.generation, exclude=read)
+        documents = ground.human.fresh(
+            parameters.seed, parameters.generation, exclude=_human_text_read(lineage)
+        )
         return take("human_fresh", documents, budget, ground.encode)
 
     def static(budget: int) -> Portion:
@@ -71,8 +73,7 @@ def _sources(parameters: RecurseStep, workspace: Workspace, ground: Ground, pare
 
     def synthetic(budget: int) -> Portion:
         written = _write(parameters, workspace, ground, parent, budget)
-        source = f"synthetic_gen{parameters.generation}"
-        return Portion(source, written.texts, written.token_ids, budget)
+        return take(f"synthetic_gen{parameters.generation}", written, budget, ground.encode)
 
     def earlier(generation: int, budget: int) -> Portion:
         texts = read_texts(lineage[generation] / "synthetic_text")
@@ -83,7 +84,7 @@ def _sources(parameters: RecurseStep, workspace: Workspace, ground: Ground, pare
 
 def _write(
     parameters: RecurseStep, workspace: Workspace, ground: Ground, parent: Any, budget: int
-) -> Synthesis:
+) -> list[str]:
     """Let the parent write, and keep the text with its metadata and samples to read."""
     what = f"sampling for generation {parameters.generation}"
     with workspace.progress(what, budget) as advance:
@@ -93,6 +94,7 @@ def _write(
             token_budget=budget,
             tokens_per_document=ground.tokens_per_document,
             decoding=parameters,
+            encode=ground.encode,
             seed=stream_seed(parameters.seed, "sampling", parameters.generation),
             advance=advance,
         )
@@ -108,7 +110,17 @@ def _write(
     (folder / "metadata.json").write_text(json.dumps(metadata, indent=2))
     samples = "\n\n---\n\n".join(written.texts[:SAMPLES_TO_READ])
     (folder / "samples.txt").write_text(samples, encoding="utf-8")
-    return written
+    return written.texts
+
+
+def _human_text_read(lineage: Sequence[Path]) -> set[int]:
+    """Hashes of the human documents that earlier generations of the chain have read."""
+    read: set[int] = set()
+    for folder in lineage:
+        account = json.loads((folder / "ledger.json").read_text())
+        if "human_fresh" in account["sources"]:
+            read |= {text_hash(text) for text in read_texts(folder / "human_text")}
+    return read
 
 
 def _metadata(workspace: Workspace) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from collapse.errors import SilentModel
-from collapse.language.sampling import sample
-from collapse.language.tokenizer import encode_documents
+from collapse.language.sampling import sample_tokens
 from collapse.numerics.streams import stream_seed
 from collapse.parameters.doors import Sampling
+from collapse.stages.arms import Encode
 from collapse.stages.workspace import Advance, by_increments
 
 LEAST_YIELD = 0.02
@@ -27,6 +27,8 @@ class Synthesis:
         drawn: samples drawn.
         empty: samples without a character.
         dropped: samples shorter than the least length, the empty ones included.
+        cut: samples that reached the greatest length before they ended; they are trained on as if
+            they ended there.
         seconds: time taken.
     """
 
@@ -35,6 +37,7 @@ class Synthesis:
     drawn: int
     empty: int
     dropped: int
+    cut: int
     seconds: float
 
     def diagnosis(self) -> dict[str, Any]:
@@ -46,6 +49,7 @@ class Synthesis:
             "kept": len(self.texts),
             "empty": self.empty,
             "dropped": self.dropped,
+            "cut": self.cut,
             "distinct": len(set(self.texts)),
             "repeats": len(self.texts) - len(set(self.texts)),
             "characters": _quartiles(characters),
@@ -68,6 +72,7 @@ def synthesise(
     tokens_per_document: float,
     decoding: Sampling,
     seed: int,
+    encode: Encode,
     advance: Advance,
 ) -> Synthesis:
     """Draw texts from a model until they fill a token budget.
@@ -79,6 +84,7 @@ def synthesise(
         tokens_per_document: expected length, to size the rounds.
         decoding: temperature, filters and length limits.
         seed: seed of this generation's sampling; every round has a stream of its own.
+        encode: token ids of texts.
         advance: told the tokens won.
 
     Raises:
@@ -87,17 +93,20 @@ def synthesise(
     started = time.perf_counter()
     texts: list[str] = []
     token_ids: list[list[int]] = []
-    drawn = empty = won = 0
+    drawn = empty = cut = won = 0
+    expected = min(tokens_per_document, float(decoding.max_new_tokens))
     while won < token_budget:
-        # What is missing at the expected length, and a little over.
-        count = int((token_budget - won) / tokens_per_document * 1.02) + 16
+        # What is missing at the length seen so far, and a little over.
+        length = won / drawn if won else expected
+        count = int((token_budget - won) / length * 1.02) + 16
         new = draw(model, tokenizer, count, decoding, stream_seed(seed, "round", drawn))
         drawn += count
-        empty += sum(not text for text in new)
-        kept = [text for text in new if len(text) >= max(decoding.min_characters, 1)]
-        ids = encode_documents(tokenizer, kept)
+        empty += sum(not text for text in new.texts)
+        cut += new.cut
+        kept = [text for text in new.texts if len(text) >= max(decoding.min_characters, 1)]
+        ids = encode(kept)
         gained = sum(len(document) + 1 for document in ids)
-        if gained < LEAST_YIELD * count * tokens_per_document:
+        if gained < LEAST_YIELD * count * expected:
             raise SilentModel(
                 f"the model writes next to nothing: {count} samples gave {gained} tokens in "
                 f"texts of {decoding.min_characters} characters or more"
@@ -107,7 +116,15 @@ def synthesise(
         won += gained
         advance(gained)
     seconds = time.perf_counter() - started
-    return Synthesis(texts, token_ids, drawn, empty, drawn - len(texts), seconds)
+    return Synthesis(texts, token_ids, drawn, empty, drawn - len(texts), cut, seconds)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Samples from the empty prompt, and how many of them did not end by themselves."""
+
+    texts: list[str]
+    cut: int
 
 
 def draw(
@@ -117,17 +134,23 @@ def draw(
     decoding: Sampling,
     seed: int,
     advance: Advance | None = None,
-) -> list[str]:
+) -> Draw:
     """Texts from the empty prompt, decoded as the parameters say."""
-    return sample(
+    context = getattr(model.config, "max_position_embeddings", None) or decoding.max_new_tokens + 1
+    longest = min(decoding.max_new_tokens, context - 1)
+    samples = sample_tokens(
         model,
-        tokenizer,
-        [""] * count,
-        max_new_tokens=decoding.max_new_tokens,
+        [[tokenizer.bos_token_id]] * count,
+        max_new_tokens=longest,
         temperature=decoding.temperature,
         top_k=decoding.top_k,
         top_p=decoding.top_p,
+        eos_token_id=tokenizer.eos_token_id,
         seed=seed,
         batch_size=decoding.sampling_batch,
         progress=by_increments(advance) if advance else None,
     )
+    texts = tokenizer.batch_decode(
+        samples, skip_special_tokens=True, clean_up_tokenization_spaces=False
+    )
+    return Draw(list(texts), sum(len(ids) >= longest for ids in samples))

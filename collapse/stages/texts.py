@@ -6,6 +6,7 @@ from pathlib import Path
 
 from datasets import Dataset, load_from_disk
 
+from collapse.errors import StoreError
 from collapse.stages.workspace import DatasetNote
 
 
@@ -15,8 +16,14 @@ def write_texts(texts: Sequence[str], folder: Path) -> None:
 
 
 def read_texts(folder: Path) -> list[str]:
-    """The texts of a folder, none where the folder is not there."""
-    return list(load_from_disk(str(folder))["text"]) if folder.is_dir() else []
+    """The texts of a folder that `write_texts` made.
+
+    Raises:
+        StoreError: the folder is not there.
+    """
+    if not folder.is_dir():
+        raise StoreError(f"the texts of an earlier generation are gone: {folder} is not there")
+    return list(load_from_disk(str(folder))["text"])
 
 
 def text_digest(texts: Sequence[str]) -> str:

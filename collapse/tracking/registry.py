@@ -59,20 +59,21 @@ def seal(model_uri: str) -> str:
 def register(
     name: str, generation: int, model_uri: str, run_id: str, tags: Mapping[str, Any]
 ) -> ModelVersion:
-    """A version of a chain's model for a generation, with its alias.
+    """The version of a chain's model with these files, made where there is none; it is aliased."""
+    known = version_of(name, model_uri)
+    if known is None:
+        known = _make_version(name, model_uri, run_id, tags)
+    client().set_registered_model_alias(name, f"gen-{generation}", known.version)
+    return known
 
-    The version that the alias names already is kept where it is of the same files.
-    """
-    alias = f"gen-{generation}"
-    known = version(name, generation)
-    if known is not None and known.source == model_uri:
-        return known
+
+def _make_version(name: str, model_uri: str, run_id: str, tags: Mapping[str, Any]) -> ModelVersion:
     try:
         client().create_registered_model(name)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    made = client().create_model_version(
+    return client().create_model_version(
         name,
         model_uri,
         run_id,
@@ -80,16 +81,22 @@ def register(
         await_creation_for=60,
         model_id=model_uri.removeprefix("models:/"),
     )
-    client().set_registered_model_alias(name, alias, made.version)
-    return made
 
 
 def version(name: str, generation: int) -> ModelVersion | None:
     """The version that a generation's alias names, None where there is none."""
     try:
         return client().get_model_version_by_alias(name, f"gen-{generation}")
-    except MlflowException:
-        return None
+    except MlflowException as error:
+        if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+            return None
+        raise
+
+
+def version_of(name: str, model_uri: str) -> ModelVersion | None:
+    """The version of a registered model that has these files, None where there is none."""
+    versions = client().search_model_versions(f"name = '{name}'", max_results=1000)
+    return next((one for one in versions if one.source == model_uri), None)
 
 
 def fetch_generation(name: str, generation: int) -> tuple[Path, Path]:
@@ -118,13 +125,15 @@ def fetch(model_uri: str, sealed: str, what: str) -> tuple[Path, Path]:
         root = _download(model_uri)
     except (MlflowException, OSError):
         raise DamagedCheckpoint(
-            f"{what}: its files are gone; train it again with rerun=true"
+            f"{what}: its files are gone; make that generation again with rerun=true"
         ) from None
     for name, digest in json.loads(sealed).items():
         path = root / name
         if not path.is_file() or _sha256(path) != digest:
             state = "is missing" if not path.is_file() else "is not the file that was registered"
-            raise DamagedCheckpoint(f"{what}: {path} {state}; train it again with rerun=true")
+            raise DamagedCheckpoint(
+                f"{what}: {path} {state}; make that generation again with rerun=true"
+            )
     return root / "model", root / "components" / "tokenizer"
 
 

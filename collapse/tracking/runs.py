@@ -16,8 +16,9 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 from mlflow.utils.time import get_current_time_millis
 
+from collapse.errors import StoreError
 from collapse.measurement import Measurement
-from collapse.tracking.store import ARTIFACTS, DEFAULT_URI, tracking_uri
+from collapse.tracking.store import ARTIFACTS, DEFAULT_URI, first_line, tracking_uri
 
 PROCESS_TAG = "process"
 MODEL_TAG = "model_uri"
@@ -50,6 +51,11 @@ def client() -> mlflow.MlflowClient:
 def experiment_id(name: str) -> str:
     """The id of an experiment, which is made where it is not there."""
     known = client().get_experiment_by_name(name)
+    if known is not None and known.lifecycle_stage == "deleted":
+        raise StoreError(
+            f"the experiment {name!r} was deleted: restore it with `mlflow experiments restore -x "
+            f"{known.experiment_id}`, or give name=ANOTHER"
+        )
     if known is not None:
         return known.experiment_id
     location = None
@@ -87,6 +93,7 @@ def open_run(label: RunLabel) -> Run:
             tags = _tags(label)
             for key, value in tags.items():
                 client().set_tag(run.info.run_id, key, value)
+            log_parameters(run.info.run_id, label.parameters)
             return client().get_run(run.info.run_id)
     run = client().create_run(
         experiment_id(label.experiment), tags=_tags(label), run_name=label.name
@@ -101,9 +108,17 @@ def reopen(run_id: str) -> None:
     client().update_run(run_id, status="RUNNING")
 
 
-def close_run(run_id: str, status: str) -> None:
-    """End a run as FINISHED, FAILED or KILLED."""
+def close_run(run_id: str, status: str, error: BaseException | None = None) -> None:
+    """End a run as FINISHED, FAILED or KILLED, with what went wrong where something did."""
+    if error is not None:
+        client().set_tag(run_id, "error", first_line(error) or type(error).__name__)
     client().set_terminated(run_id, status)
+
+
+def close_own(run_id: str, status: str) -> None:
+    """End a run unless another process holds it by now."""
+    if client().get_run(run_id).data.tags.get(PROCESS_TAG) == this_process():
+        close_run(run_id, status)
 
 
 def _kind(label: RunLabel) -> str:
@@ -150,7 +165,6 @@ class MetricLog:
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
-        self.last: dict[str, float] = {}
         self._steps: dict[str, int] = {}
         for name in client().get_run(run_id).data.metrics:
             history = client().get_metric_history(run_id, name)
@@ -158,7 +172,6 @@ class MetricLog:
 
     def log(self, measurement: Measurement) -> None:
         """Log one measurement."""
-        self.last |= measurement.values
         new = {
             name: value
             for name, value in measurement.values.items()

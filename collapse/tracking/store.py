@@ -55,6 +55,18 @@ def connect() -> None:
         ) from error
 
 
+def is_store_failure(error: BaseException) -> bool:
+    """Whether an error is the store's or the disk's, whichever library raised it."""
+    from mlflow.exceptions import MlflowException
+    from safetensors import SafetensorError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    # torch.save reports a disk that is full as a plain RuntimeError.
+    on_save = isinstance(error, RuntimeError) and "PytorchStreamWriter" in str(error)
+    kinds = (OSError, MlflowException, SafetensorError, SQLAlchemyError)
+    return isinstance(error, kinds) or on_save
+
+
 def silence() -> None:
     """Keep MLflow's and its database's chatter out of the terminal; errors still show."""
     warnings.filterwarnings("ignore", module="mlflow")

@@ -102,3 +102,17 @@ def test_headline_counts() -> None:
     many = made_up_study(seeds=range(6))
     assert headline(verdicts(many)) == "2 claims under test: 2 supported."
     assert headline(()).startswith("No claim")
+
+
+def test_arms_of_unequal_budget_are_called_so() -> None:
+    few = made_up_study()
+    places = [(arm, seed, g) for arm in ("replace", "fresh") for seed in (0, 1) for g in (1, 2)]
+    rows = pd.DataFrame(
+        [(*place, "text/tokens_offered", 1000.0) for place in places],
+        columns=["arm", "seed", "generation", "metric", "value"],
+    )
+    equal = replace(few, measurements=pd.concat([few.measurements, rows]))
+    assert "equally much" not in " ".join(cautions(equal, ()))
+    rows.loc[0, "value"] = 1001.0
+    unequal = replace(few, measurements=pd.concat([few.measurements, rows]))
+    assert "did not read equally much (text/tokens_offered" in " ".join(cautions(unequal, ()))

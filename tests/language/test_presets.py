@@ -113,3 +113,27 @@ def test_names_cost_no_heavy_import():
         "assert not {'torch', 'transformers', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_token_ids_are_in_both_configurations_and_end_generation(tmp_path):
+    from transformers import AutoModelForCausalLM
+
+    ids = {"bos_token_id": 3, "eos_token_id": 5, "pad_token_id": 4}
+    model = load_preset("pocket", vocab_size=20, tie_word_embeddings=False, norm="layer", **ids)
+    with torch.no_grad():  # the final norm gives ones, and of all rows of the head only eos's is 1
+        model.model.norm.weight.zero_()
+        model.model.norm.bias.fill_(1.0)
+        model.lm_head.weight.zero_()
+        model.lm_head.weight[5] = 1.0
+    model.save_pretrained(tmp_path)
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path)
+    for one in (model, loaded):
+        for name, token in ids.items():
+            assert getattr(one.config, name) == token
+            assert getattr(one.generation_config, name) == token
+        written = one.generate(torch.tensor([[3, 7]]), max_new_tokens=10, do_sample=False)
+        assert written.tolist() == [[3, 7, 5]]
+    with torch.no_grad():  # token 6 instead: there is no end
+        loaded.lm_head.weight[[5, 6]] = loaded.lm_head.weight[[6, 5]]
+    written = loaded.generate(torch.tensor([[3, 7]]), max_new_tokens=10, do_sample=False)
+    assert written.tolist() == [[3, 7] + [6] * 10]

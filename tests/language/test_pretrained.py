@@ -1,4 +1,5 @@
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from collapse.errors import BadCorpus, BadModel
 from collapse.language import hub
 from collapse.language.hub import require_hub_access
 from collapse.language.presets import load_preset
-from collapse.language.pretrained import load_model
+from collapse.language.pretrained import content_digest, load_model
 
 QWEN = {
     "vocab_size": 40,
@@ -175,3 +176,40 @@ def test_hub_is_asked_before_anything_heavy_is_loaded():
     )
     environment = {"HF_HUB_OFFLINE": "1", "HF_HOME": "/nonexistent"}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+def test_content_digest_follows_the_content_and_not_the_place(tmp_path):
+    folder = tmp_path / "model"
+    (folder / "code").mkdir(parents=True)
+    for name, text in {"config.json": "{}", "model.safetensors": "ab", "code/a.py": "1"}.items():
+        (folder / name).write_text(text)
+    digest = content_digest(str(folder))
+    assert len(bytes.fromhex(digest)) == 32
+    shutil.copytree(folder, tmp_path / "elsewhere")
+    assert content_digest(str(tmp_path / "elsewhere")) == digest
+    for aside in (".cache/x", ".hidden", "__pycache__/a.pyc", "code/__pycache__/a.pyc"):
+        (folder / aside).parent.mkdir(exist_ok=True)
+        (folder / aside).write_text("x")
+    assert content_digest(str(folder)) == digest
+
+    (folder / "model.safetensors").write_text("ac")
+    digests = {digest, content_digest(str(folder))}
+    (folder / "model.safetensors").rename(folder / "other.safetensors")
+    digests.add(content_digest(str(folder)))
+    (folder / "tokenizer.json").write_text("")
+    digests.add(content_digest(str(folder)))
+    (folder / "code" / "a.py").write_text("2")
+    digests.add(content_digest(str(folder)))
+    assert len(digests) == 5
+
+
+def test_content_digest_of_a_name_is_the_name_and_costs_no_heavy_import(tmp_path):
+    assert content_digest("Qwen/Qwen2.5-0.5B") == "Qwen/Qwen2.5-0.5B"
+    assert content_digest("pocket") == "pocket"
+    (tmp_path / "config.json").touch()
+    code = (
+        "import sys; from collapse.language.pretrained import content_digest; "
+        "content_digest(sys.argv[1]); "
+        "assert not {'torch', 'transformers', 'numpy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)

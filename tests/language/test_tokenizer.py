@@ -14,10 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collapse.errors import BadCorpus, BadModel, BadParameter
+from collapse.language import tokenizer as tokenizer_module
 from collapse.language.tokenizer import (
     END_OF_TEXT,
     PADDING,
     SMALLEST_BPE,
+    check_tokenizer,
     encode_documents,
     load_tokenizer,
     train_tokenizer,
@@ -350,10 +352,13 @@ def test_bad_folders_are_explained(tmp_path: Path) -> None:
         load_tokenizer(tmp_path / "nothing")
     with pytest.raises(BadModel, match=r"neither tokenizer\.json"):
         load_tokenizer(tmp_path)
-    (tmp_path / "vocab.json").write_text('{"a": 0}')
-    with pytest.raises(BadModel, match="cannot be read"):
+    (tmp_path / "vocab.json").write_text("{")
+    with pytest.raises(BadModel, match=r"nor vocab\.json with merges"):
         load_tokenizer(tmp_path)
     (tmp_path / "merges.txt").write_text("x y\n")
+    with pytest.raises(BadModel, match="cannot be read"):
+        load_tokenizer(tmp_path)
+    (tmp_path / "vocab.json").write_text('{"a": 0}')
     with pytest.raises(BadModel, match="endoftext"):
         load_tokenizer(tmp_path)
     (tmp_path / "vocab.json").write_text(json.dumps({"a": 0, END_OF_TEXT: 1}))
@@ -362,3 +367,76 @@ def test_bad_folders_are_explained(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{")
     with pytest.raises(BadModel, match="cannot be loaded"):
         load_tokenizer(tmp_path)
+
+
+CHECKED_LIGHTLY = """
+import sys
+from collapse.errors import BadModel
+from collapse.language.tokenizer import check_tokenizer
+check_tokenizer('bpe'); check_tokenizer('characters'); check_tokenizer(sys.argv[1])
+try: check_tokenizer('no/such')
+except BadModel as error: assert "'no/such'" in str(error) and '\\n' not in str(error)
+else: raise SystemExit('found')
+assert not {'torch', 'transformers', 'tokenizers'} & set(sys.modules)
+"""
+
+
+def test_checking_costs_no_heavy_import(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").touch()
+    environment = {"HF_HUB_OFFLINE": "1", "HF_HOME": "/nonexistent"}
+    code = [sys.executable, "-c", CHECKED_LIGHTLY, str(tmp_path)]
+    subprocess.run(code, check=True, env=environment)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [["tokenizer.json"], ["vocab.json", "merges.txt"], ["tokenizer.model"]]
+    + [["tokenizer_config.json"]],
+)
+def test_folders_with_the_files_of_a_tokenizer_pass(files: list[str], tmp_path: Path) -> None:
+    for file in files:
+        with pytest.raises(BadModel, match=f"{tmp_path.name}.* holds neither"):
+            check_tokenizer(str(tmp_path))
+        (tmp_path / file).touch()
+    check_tokenizer(str(tmp_path))
+
+
+def test_what_looks_like_a_path_and_is_none_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(
+        tokenizer_module, "require_hub_access", lambda name, **_: asked.append(name)
+    )
+    (tmp_path / "tokenizer.json").touch()
+    for name in ("./bpe", "/no/such", "~/no-such-tokenizer", "a/b/c", "", "../x"):
+        with pytest.raises(BadModel, match="there is no such folder"):
+            check_tokenizer(name)
+    with pytest.raises(BadModel, match="is a file"):
+        check_tokenizer(str(tmp_path / "tokenizer.json"))
+    assert asked == []
+    check_tokenizer("Qwen/Qwen2.5-0.5B")
+    assert asked == ["Qwen/Qwen2.5-0.5B"]
+
+
+def test_a_cached_tokenizer_is_loaded_without_asking_the_hub(
+    bpe: "PreTrainedTokenizerBase", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import transformers
+
+    asked: list[object] = []
+
+    def from_pretrained(name: str, **options: object) -> "PreTrainedTokenizerBase":
+        asked.append(options["local_files_only"])
+        return bpe
+
+    monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", from_pretrained)
+    monkeypatch.setattr("collapse.language.hub._hub_answers", lambda: True)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    load_tokenizer("a/b")
+    snapshot = tmp_path / "models--a--b" / "snapshots" / "1"
+    snapshot.mkdir(parents=True)
+    (snapshot / "tokenizer.json").touch()
+    load_tokenizer("a/b")
+    assert asked == [False, True]

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
-from collapse.errors import BadCorpus, BadModel, BadParameter, StoreError, TrainingDiverged
+from collapse.errors import BadCorpus, BadModel, BadParameter, TrainingDiverged
 from collapse.language.packing import PackedBatches
 from collapse.language.training import TrainingRecipe, train
 
@@ -299,20 +299,57 @@ def test_a_damaged_state_is_passed_over(tmp_path):
         assert_same_bits(whole, resumed)
 
 
-def test_another_trainings_state_is_refused(tmp_path):
+def test_a_run_goes_on_with_other_intervals_of_saving_and_validation(tmp_path):
+    whole, resumed = llama(), llama()
+    list(train(whole, STREAM, RECIPE, seed=0))
     recipe = replace(RECIPE, checkpoint_every=4)
     list(train(llama(), STREAM, recipe, seed=0, state_folder=tmp_path))
-    moved = llama()
-    with torch.no_grad():
-        moved.model.norm.weight[0] += 1e-6
-    for model, stream, other, seed in (
-        (llama(), STREAM, replace(recipe, learning_rate=1e-2), 0),
-        (llama(), STREAM[::-1].copy(), recipe, 0),
-        (llama(), STREAM, recipe, 1),
-        (moved, STREAM, recipe, 0),
-    ):
-        with pytest.raises(StoreError, match="another start, text, recipe or seed"):
-            train(model, stream, other, seed=seed, state_folder=tmp_path)
+    other = replace(recipe, checkpoint_every=3, evaluate_every=2)
+    steps = []
+    run = train(
+        resumed,
+        STREAM,
+        other,
+        seed=0,
+        state_folder=tmp_path,
+        validation=HELD_OUT,
+        progress=steps.append,
+    )
+    list(run)
+    assert steps == list(range(9, 13))
+    assert_same_bits(whole, resumed)
+
+
+@pytest.mark.parametrize("changed", ["recipe", "text", "seed", "start"])
+def test_another_trainings_state_is_passed_over_and_replaced(changed, tmp_path):
+    recipe = replace(RECIPE, checkpoint_every=4)
+    list(train(llama(), STREAM, recipe, seed=0, state_folder=tmp_path))
+    models = [llama(), llama(), llama()]
+    stream, seed = STREAM, 0
+    if changed == "recipe":
+        recipe = replace(recipe, learning_rate=1e-2)
+    elif changed == "text":
+        stream = STREAM[::-1].copy()
+    elif changed == "seed":
+        seed = 1
+    else:
+        for model in models:
+            with torch.no_grad():
+                model.model.norm.weight[0] += 1e-6
+    whole, stopped, resumed = models
+    list(train(whole, stream, recipe, seed=seed))
+    # Saved at step 2, before the old training's 4 and 8, and yet it is what is gone on from.
+    recipe = replace(recipe, checkpoint_every=2)
+    steps = []
+    run = train(stopped, stream, recipe, seed=seed, state_folder=tmp_path, progress=steps.append)
+    while next(run).step < 3:
+        pass
+    run.close()
+    assert steps == [1, 2, 3]
+    assert [path.name for path in tmp_path.iterdir()] == ["step-000000002.pt"]
+    list(train(resumed, stream, recipe, seed=seed, state_folder=tmp_path, progress=steps.append))
+    assert steps == [1, 2, 3, *range(3, 13)]
+    assert_same_bits(whole, resumed)
 
 
 def test_checkpoints_are_shown_when_asked():

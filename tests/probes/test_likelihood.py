@@ -8,6 +8,7 @@ from torch import nn
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from collapse.errors import BadCorpus, BadModel, BadParameter
+from collapse.probes import likelihood as likelihood_module
 from collapse.probes.likelihood import Likelihood, bits_per_byte, token_nll
 
 VOCABULARY = 24
@@ -48,10 +49,14 @@ class Chain(nn.Module):
         super().__init__()
         self.log_p = nn.Parameter(torch.tensor(transitions).log())
         self.config = SimpleNamespace(max_position_embeddings=context)
-        self.longest = 0
+        self.shapes = []
+
+    @property
+    def longest(self):
+        return max(length for _, length in self.shapes)
 
     def forward(self, input_ids):
-        self.longest = max(self.longest, input_ids.shape[1])
+        self.shapes.append(tuple(input_ids.shape))
         return SimpleNamespace(logits=self.log_p[input_ids] + 3.0)  # a shift changes nothing
 
 
@@ -124,6 +129,62 @@ def test_longer_than_the_context_is_cut_and_every_token_counts_once():
     np.testing.assert_allclose(cut.sequence_nll_nats, whole.sequence_nll_nats, rtol=1e-6)
     assert cut.entropy_nats == pytest.approx(whole.entropy_nats, rel=1e-6)
     assert cut.sequence_tokens.tolist() == [len(text) - 1 for text in texts]
+
+
+@pytest.mark.parametrize(("context", "window", "longest"), [(8, 5, 5), (8, 20, 8), (None, 6, 6)])
+def test_windows_are_no_longer_than_asked_for_nor_than_the_context(context, window, longest):
+    generator = np.random.default_rng(0)
+    transitions = generator.dirichlet(np.ones(5), size=5).astype(np.float32)
+    texts = [generator.integers(0, 5, length).tolist() for length in (2, 6, 7, 17, 40)]
+    whole = token_nll(Chain(transitions), texts, batch_size=3)
+    chain = Chain(transitions, context=context)
+    cut = token_nll(chain, texts, batch_size=3, window=window)
+    assert chain.longest == longest
+    np.testing.assert_allclose(cut.sequence_nll_nats, whole.sequence_nll_nats, rtol=1e-6)
+    assert cut.sequence_tokens.tolist() == [len(text) - 1 for text in texts]
+
+
+def test_a_window_limits_what_a_real_model_sees():
+    model, text = llama(), np.random.default_rng(0).integers(0, VOCABULARY, 40).tolist()
+    cut = token_nll(model, [text], batch_size=4, window=13).sequence_nll_nats[0]
+    parts = [text[begin : begin + 14] for begin in (0, 13, 26)]
+    expected = token_nll(model, parts, batch_size=1).sequence_nll_nats.sum()
+    assert cut == pytest.approx(expected, rel=1e-5)
+    whole = token_nll(model, [text], batch_size=4).sequence_nll_nats[0]
+    assert cut != pytest.approx(whole, rel=1e-4)
+
+
+def test_logits_of_a_batch_are_bounded_whatever_the_batch_size(monkeypatch):
+    transitions = np.random.default_rng(0).dirichlet(np.ones(5), size=5).astype(np.float32)
+    texts = [[1, 2, 3] * length for length in range(1, 30)]
+    free, bounded = Chain(transitions), Chain(transitions)
+    expected = token_nll(free, texts, batch_size=16)
+    budget = 4 * 5 * 120  # of float32 logits: 120 tokens
+    monkeypatch.setattr(likelihood_module, "LOGITS_BYTES", budget)
+    found = token_nll(bounded, texts, batch_size=16)
+    assert max(rows * length for rows, length in free.shapes) > 120
+    assert max(rows * length for rows, length in bounded.shapes) <= 120
+    assert max(rows for rows, _ in bounded.shapes) == 16  # short ones still go together
+    np.testing.assert_allclose(found.sequence_nll_nats, expected.sequence_nll_nats, rtol=1e-6)
+    assert found.entropy_nats == pytest.approx(expected.entropy_nats, rel=1e-6)
+    monkeypatch.setattr(likelihood_module, "LOGITS_BYTES", 1)
+    alone = Chain(transitions)
+    found = token_nll(alone, texts, batch_size=16)
+    assert {rows for rows, _ in alone.shapes} == {1}
+    np.testing.assert_allclose(found.sequence_nll_nats, expected.sequence_nll_nats, rtol=1e-6)
+
+
+def test_a_large_vocabulary_is_measured_a_few_rows_at_a_time():
+    class Wide(Chain):
+        def forward(self, input_ids):
+            self.shapes.append(tuple(input_ids.shape))
+            # Expanded, so that the test itself needs no such memory.
+            return SimpleNamespace(logits=self.log_p[0, 0].expand(*input_ids.shape, 60_000))
+
+    wide = Wide([[1.0]])
+    found = token_nll(wide, [[1] * 301] * 5, batch_size=5)
+    assert wide.shapes[1:] == [(3, 300), (2, 300)]  # 3 x 300 x 60,000 x 4 bytes < 2^28
+    assert found.nll_nats == pytest.approx(math.log(60_000), rel=1e-5)
 
 
 def test_windows_of_a_real_model_begin_anew():
@@ -199,6 +260,8 @@ def test_bad_input_is_named():
         token_nll(model, [[1, 2], [3]], batch_size=1)
     with pytest.raises(BadParameter, match="batch_size is 0"):
         token_nll(model, [[1, 2]], batch_size=0)
+    with pytest.raises(BadParameter, match="window is 0"):
+        token_nll(model, [[1, 2]], batch_size=1, window=0)
     with pytest.raises(BadModel, match="bfloat16"):
         token_nll(model.to(torch.bfloat16), [[1, 2]], batch_size=1)
     with pytest.raises(BadParameter, match="byte_count is 0"):

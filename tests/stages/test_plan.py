@@ -52,7 +52,7 @@ def test_generation_three_needs_all_before_it() -> None:
 
 def test_arms_of_a_seed_share_generation_0_and_seeds_do_not() -> None:
     plan = plan_study(STUDY, {"arms": "replace,fresh,static", "seeds": "2"})
-    merged = merge_equal(plan, fingerprints(plan, CORPORA))
+    merged = merge_equal(plan, fingerprints(plan, CORPORA, "cpu"))
     baselines = [step for step in merged.steps if step.stage == "baseline"]
     assert [tuple(c.arm for c in step.chains) for step in baselines] == [
         ("replace", "fresh", "static"),
@@ -67,7 +67,7 @@ def test_arms_of_a_seed_share_generation_0_and_seeds_do_not() -> None:
 def test_fingerprint_follows_what_matters_and_nothing_else() -> None:
     def last(**given) -> str:
         plan = chain(**given)
-        return fingerprints(plan, {"stories": "abc", "other": "abc"})[plan.steps[-1].key]
+        return fingerprints(plan, {"stories": "abc", "other": "abc"}, "cpu")[plan.steps[-1].key]
 
     base = last()
     assert last() == base
@@ -77,13 +77,13 @@ def test_fingerprint_follows_what_matters_and_nothing_else() -> None:
     for change in ({"steps": "99"}, {"baseline_steps": "9"}, {"vocabulary_size": "512"}):
         assert last(**change) != base
     plan = chain()
-    assert fingerprints(plan, {"stories": "xyz"})[plan.steps[-1].key] != base
+    assert fingerprints(plan, {"stories": "xyz"}, "cpu")[plan.steps[-1].key] != base
 
 
 def test_what_only_later_generations_use_leaves_generation_0_alone() -> None:
     def baseline(**given) -> str:
         plan = chain(**given)
-        return fingerprints(plan, CORPORA)["baseline/replace/seed0/gen0"]
+        return fingerprints(plan, CORPORA, "cpu")["baseline/replace/seed0/gen0"]
 
     assert baseline(steps="7", documents="9", kind="fresh", temperature="0.5") == baseline()
     assert baseline(baseline_steps="7") != baseline()
@@ -91,11 +91,11 @@ def test_what_only_later_generations_use_leaves_generation_0_alone() -> None:
 
 def test_chain_fingerprint_does_not_follow_its_length() -> None:
     short = plan_chain(STUDY, {}, arm="replace", seed=0, generation=0)
-    assert chain_fingerprint(short.chains[0], CORPORA) == chain_fingerprint(
-        chain().chains[0], CORPORA
+    assert chain_fingerprint(short.chains[0], CORPORA, "cpu") == chain_fingerprint(
+        chain().chains[0], CORPORA, "cpu"
     )
     other = plan_chain(STUDY, {}, arm="fresh", seed=0, generation=0)
-    assert chain_fingerprint(short.chains[0], CORPORA) != chain_fingerprint(
+    assert chain_fingerprint(short.chains[0], CORPORA, "cpu") != chain_fingerprint(
         other.chains[0], CORPORA
     )
 
@@ -128,3 +128,30 @@ def test_steps_can_travel() -> None:
     plan = chain()
     assert pickle.loads(pickle.dumps(plan)) == plan
     assert dataclasses.is_dataclass(plan.steps[1].parameters)
+
+
+def test_chains_of_different_settings_are_different_chains() -> None:
+    def fingerprint(where: str = "cpu", **given) -> str:
+        contents = CORPORA | {"./model": given.pop("digest", "one")}
+        return chain_fingerprint(chain(**given).chains[0], contents, where)
+
+    base = fingerprint()
+    for change in ("baseline_steps", "vocabulary_size", "heldout_documents", "study_seed"):
+        assert fingerprint(**{change: "77"}) != base, change
+    assert fingerprint(where="cuda") != base
+    assert fingerprint(preset="./model") != fingerprint(preset="./model", digest="two")
+
+
+def test_another_place_of_the_same_model_is_the_same_model() -> None:
+    contents = CORPORA | {"./a": "same", "/far/b": "same"}
+    prints = [
+        fingerprints(chain(preset=place), contents, "cpu")["baseline/replace/seed0/gen0"]
+        for place in ("./a", "/far/b")
+    ]
+    assert prints[0] == prints[1]
+
+
+def test_a_scale_has_an_experiment_of_its_own() -> None:
+    assert chain().experiment == "quickstart"
+    assert chain(scale="text").experiment == "quickstart-text"
+    assert chain(scale="text", name="mine").experiment == "mine"

@@ -20,8 +20,6 @@ from collapse.language.corpora.splits import HELDOUT_SPLITS, split_of, text_hash
 __all__ = ["CorpusCard", "HumanText", "prepare_corpus"]
 
 _DRAWN_AT_ONCE = 256
-_FRUITLESS_DRAWS = 20_000
-"""Draws in a row without a new text after which a grammar is taken to have no more."""
 
 
 @dataclass(frozen=True)
@@ -66,35 +64,34 @@ class HumanText:
     def fresh(
         self, seed: int, generation: int, *, exclude: AbstractSet[int] = frozenset()
     ) -> Iterator[str]:
-        """Yield distinct training documents for a generation; take as many as are needed.
+        """Yield training documents for a generation; take as many as are needed.
 
-        From a grammar they are drawn anew for (seed, generation), without end. Of a finite corpus
-        they come in one random order a seed, whatever the generation: with the hashes of what
-        earlier generations took in ``exclude``, generations are disjoint and follow each other
-        through that order.
+        From a grammar they are independent draws from a stream of (seed, generation), without end.
+        Repeats stay and ``exclude`` is not looked at: to drop a text because it was drawn before
+        is to drop the common ones, and the rest is a sample of a distribution without its head.
+        Generations are disjoint as draws, not as sets of texts; from the held-out splits they are
+        disjoint as sets, because a text's own hash says which split it belongs to.
+
+        Of a finite corpus they are distinct and come in one random order a seed, whatever the
+        generation: with the hashes of what earlier generations took in ``exclude``, generations are
+        disjoint and follow each other through that order.
 
         Args:
             seed: the chain's.
             generation: 0, 1, ...
-            exclude: ``text_hash`` of documents not to yield.
+            exclude: ``text_hash`` of documents not to yield of a finite corpus.
 
         Raises:
-            BadCorpus: when asked for one more document than there is.
+            BadCorpus: when asked for one more document than a finite corpus has.
         """
-        is_endless = self.card.is_generative
-        documents = self._drawn(seed, generation) if is_endless else self._permuted(seed)
+        if self.card.is_generative:
+            yield from self._drawn(seed, generation)
         taken: set[int] = set()
-        rejected_in_a_row = 0
-        for text in documents:
+        for text in self._permuted(seed):
             name = text_hash(text)
             if name not in taken and name not in exclude:
-                rejected_in_a_row = 0
                 taken.add(name)
                 yield text
-            else:
-                rejected_in_a_row += 1
-                if is_endless and rejected_in_a_row == _FRUITLESS_DRAWS:
-                    break
         raise BadCorpus(self._exhausted(generation, len(taken)))
 
     def _drawn(self, seed: int, generation: int) -> Iterator[str]:
@@ -114,10 +111,9 @@ class HumanText:
         yield from iterate_texts(texts, order.tolist())
 
     def _exhausted(self, generation: int, taken: int) -> str:
-        total = self.card.documents.get("train")
-        known = "its" if total is None else f"of its {total} training documents the"
+        total = self.card.documents["train"]
         return (
-            f"corpus {self.card.name!r} is used up in generation {generation}: {known} {taken} "
-            "that earlier generations had not used are all taken; lower the tokens a generation "
-            "or the number of generations, or take a larger corpus"
+            f"corpus {self.card.name!r} is used up in generation {generation}: of its {total} "
+            f"training documents the {taken} that earlier generations had not used are all taken; "
+            "lower the tokens a generation or the number of generations, or take a larger corpus"
         )

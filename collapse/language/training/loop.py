@@ -45,8 +45,9 @@ def train(
     are.
 
     A run killed at any time and started again with the same arguments (the untrained model among
-    them) resumes from its newest state and ends in the same bits. What it had reported after that
-    state it reports again.
+    them; intervals of validation and saving may differ) resumes from its newest state and ends in
+    the same bits. What it had reported after that state it reports again. States of another
+    training in the folder are passed over and replaced.
 
     Args:
         model: called as ``model(input_ids=..., use_cache=False).logits``, float32 weights.
@@ -71,7 +72,7 @@ def train(
         BadCorpus: stream or validation is too short.
         BadModel: the weights are not float32, or none can be trained.
         BadParameter: more processes than sequences in a step.
-        StoreError: the folder holds another training's state, or cannot be written.
+        StoreError: the folder cannot be written.
         TrainingDiverged: loss or gradient is no longer finite.
     """
     if validation is not None and len(validation) < 2:

@@ -22,6 +22,8 @@ from collapse.errors import StoreError
 from collapse.language.training.recipe import TrainingRecipe
 
 KEPT_STATES = 2
+# Fields of a recipe that say when to look and to save, and change no weight.
+_OF_NO_CONSEQUENCE = {"checkpoint_every", "evaluate_every"}
 # What torch.load raises on a file that was cut short or overwritten.
 _DAMAGED = (
     EOFError,
@@ -38,9 +40,12 @@ def training_identity(
 ) -> str:
     """A name for one training from its start: only a state that bears it may be resumed from.
 
-    SHA-256 over recipe, seed, text and the initial weights.
+    SHA-256 over recipe, seed, text and the initial weights. How often the recipe validates and
+    saves is left out, so that a killed run may go on with other intervals.
     """
-    digest = hashlib.sha256(repr((sorted(asdict(recipe).items()), seed)).encode())
+    fields = asdict(recipe).items()
+    decisive = sorted((name, value) for name, value in fields if name not in _OF_NO_CONSEQUENCE)
+    digest = hashlib.sha256(repr((decisive, seed)).encode())
     digest.update(np.ascontiguousarray(stream_N).data)
     for name, parameter in model.named_parameters():
         digest.update(f"{name} {tuple(parameter.shape)}".encode())
@@ -49,7 +54,9 @@ def training_identity(
 
 
 def save_state(folder: Path, step: int, identity: str, parts: Mapping[str, Any]) -> None:
-    """Write a state whole or not at all, and drop all but the newest two.
+    """Write a state whole or not at all, and keep of the others only the newest before it.
+
+    A later one that lies there was not resumed from: it is damaged or another training's.
 
     Args:
         folder: where states lie; made if missing.
@@ -69,27 +76,25 @@ def save_state(folder: Path, step: int, identity: str, parts: Mapping[str, Any])
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, final)
-        for old in sorted(folder.glob("step-*.pt"))[:-KEPT_STATES]:
-            old.unlink()
+        states = sorted(folder.glob("step-*.pt"))
+        upto = states.index(final) + 1
+        for dropped in (*states[: max(0, upto - KEPT_STATES)], *states[upto:]):
+            dropped.unlink()
     except OSError as error:
         raise StoreError(f"cannot save the training state in {folder}: {error}") from error
 
 
 def load_newest_state(folder: Path, identity: str) -> dict[str, Any] | None:
-    """The newest state in a folder that can be read whole, on the CPU; None where there is none.
+    """The newest state of this training that can be read whole, on the CPU; None without one.
 
-    Raises:
-        StoreError: the state belongs to another training.
+    A folder of states is scratch. Those of another identity, left by a training with another start,
+    text, recipe or seed, are passed over as damaged ones are, and dropped by :func:`save_state`.
     """
     for path in sorted(folder.glob("step-*.pt"), reverse=True):
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
         except _DAMAGED:
             continue
-        if state["identity"] != identity:
-            raise StoreError(
-                f"{path} is the state of a training with another start, text, recipe or seed: "
-                "name another folder, or remove this one"
-            )
-        return state
+        if state["identity"] == identity:
+            return state
     return None

@@ -1,0 +1,48 @@
+"""What a study's chains measured, as the analysis wants it: plain tables and plain values."""
+
+from dataclasses import asdict
+from typing import Any
+
+from analysis.study import Claim, StudyRecord
+from collapse.errors import BadInput
+from collapse.execution.prepared import Prepared
+from collapse.parameters.study import StudyFile
+from collapse.tracking import reader, runs
+
+
+def study_record(prepared: Prepared, parameters: Any) -> StudyRecord:
+    """What the analysis is handed: plain tables, and what the study file says."""
+    study, plan = prepared.study, prepared.plan
+    tags = {chain.name: prepared.chain_tags(chain)["fingerprint"] for chain in plan.chains}
+    chains = list(reader.chain_runs(plan.experiment, tags).values())
+    if not chains:
+        raise BadInput(
+            f"the store holds no chain of {plan.experiment!r} with these settings: "
+            "run the study first (mlflow run . , or python -m entrypoints.experiment)"
+        )
+    return StudyRecord(
+        name=plan.experiment,
+        question=study.question,
+        control_arm=study.control,
+        arms=tuple(dict.fromkeys(chain.arm for chain in plan.chains)),
+        seeds=tuple(dict.fromkeys(chain.seed for chain in plan.chains)),
+        generations=parameters.generations,
+        settings=asdict(parameters) | {"commands": commands(study, parameters)},
+        claims=tuple(Claim(**claim.__dict__) for claim in study.claims),
+        claims_hash=runs.fixed_claims(plan.experiment),
+        claims_changed=runs.fixed_claims(plan.experiment) not in {"", study.claims_hash},
+        measurements=reader.measurements(chains),
+        samples=reader.samples(chains),
+        runs=reader.stage_runs(plan.experiment, chains),
+    )
+
+
+def commands(study: StudyFile, parameters: Any) -> list[str]:
+    """How to run the study again: what differs from the study file is spelled out."""
+    plain = study.door(type(parameters), {"study": parameters.study, "scale": parameters.scale})
+    differs = {k: v for k, v in asdict(parameters).items() if v != getattr(plain, k)}
+    named = {"study": parameters.study}
+    if parameters.scale != "full":
+        named["scale"] = parameters.scale
+    words = " ".join(f"-P {key}={value}" for key, value in (named | differs).items())
+    return [f"mlflow run . --env-manager local {words}", f"mlflow run . -e report {words}"]
