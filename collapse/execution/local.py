@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from collapse.errors import StoreError
 from collapse.execution.task import Outcome, Task, run_task
+from collapse.stages.device import GPU_VARIABLE
 from collapse.stages.plan import Plan, Step
 from collapse.tracking.store import silence
 
@@ -140,7 +141,7 @@ def weight(step: Step) -> int:
 
 def _enter_worker(parent: int, places: "SimpleQueue[int]") -> None:
     """A worker takes a GPU of its own, ends with its parent, however, and leaves Ctrl-C to it."""
-    os.environ["LOCAL_RANK"] = str(places.get())
+    os.environ[GPU_VARIABLE] = str(places.get())
     silence()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _interrupt)

@@ -61,14 +61,14 @@ def prepare_plan(study: StudyFile, plan: Plan) -> Prepared:
         parameters = step.parameters
         if parameters.corpus not in contents:
             contents[parameters.corpus] = corpus_fingerprint(parameters.corpus)
-        if step.stage == "prepare" and parameters.tokenizer not in contents:
+        if step.stage == "prepare" and parameters.tokenizer not in {"bpe", "characters", *contents}:
             check_tokenizer(parameters.tokenizer)
             contents[parameters.tokenizer] = content_digest(parameters.tokenizer)
         if hasattr(parameters, "preset"):
-            if parameters.preset not in contents:
-                check_preset(parameters.preset, parameters.preset_overrides)
-                contents[parameters.preset] = content_digest(parameters.preset)
+            check_preset(parameters.preset, parameters.preset_overrides)
             check_lengths(parameters)
+            if parameters.preset not in {*preset_names(), *contents}:
+                contents[parameters.preset] = content_digest(parameters.preset)
     # The device is known to torch alone; by now nothing is left to be refused quickly.
     from collapse.stages.device import where_bits_come_from
 

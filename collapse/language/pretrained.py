@@ -73,7 +73,7 @@ def content_digest(name: str) -> str:
         BadModel: a file cannot be read.
     """
     folder = Path(name).expanduser()
-    if not folder.is_dir():
+    if not name or not folder.is_dir():  # Path("") is the working folder
         return name
     sums = {}
     try:

@@ -128,7 +128,7 @@ def encode_documents(tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str])
 def _is_folder(name: str) -> bool:
     """True for a usable tokenizer folder, False for what has the form of a name on the hub."""
     folder = Path(name).expanduser()
-    if folder.is_dir():
+    if name and folder.is_dir():  # Path("") is the working folder
         whole = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")
         if any((folder / file).is_file() for file in whole) or _is_vocabulary_and_merges(folder):
             return True

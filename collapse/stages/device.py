@@ -8,6 +8,9 @@ import torch
 
 from collapse.errors import BadParameter
 
+GPU_VARIABLE = "COLLAPSE_GPU"
+"""Which GPU a worker of the local executor has; torchrun says it by LOCAL_RANK."""
+
 
 def choose_device(asked: str) -> torch.device:
     """The device that a parameter names; each process of several has a GPU of its own.
@@ -22,7 +25,8 @@ def choose_device(asked: str) -> torch.device:
         raise BadParameter("device=cuda, but torch sees no GPU here: use device=cpu or auto")
     if asked == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    number = os.environ.get(GPU_VARIABLE) or os.environ.get("LOCAL_RANK", "0")
+    return torch.device("cuda", int(number))
 
 
 def where_bits_come_from(asked: str) -> str:

@@ -62,11 +62,8 @@ def stage_runs(experiment: str, chains: Sequence[Run]) -> pd.DataFrame:
                     "fingerprint": tags["fingerprint"],
                 }
             )
-    return (
-        pd.DataFrame(rows).sort_values(["arm", "seed", "generation", "stage"])
-        if rows
-        else (pd.DataFrame())
-    )
+    columns = ["run_id", "arm", "seed", "generation", "stage", "status", "seconds", "fingerprint"]
+    return pd.DataFrame(rows, columns=columns).sort_values(["arm", "seed", "generation", "stage"])
 
 
 def samples(chains: Sequence[Run]) -> pd.DataFrame:

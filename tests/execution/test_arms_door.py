@@ -108,7 +108,7 @@ def test_a_chain_that_fails_does_not_take_the_others_along(
         "question: who fails\narms: {replace: {}, fresh: {}}\ncontrol: fresh\n"
         "settings: {seeds: 1, generations: 1}\n"
     )
-    words = [*MICRO, "--baseline_documents", "310", "--workers", workers]
+    words = [*MICRO, "--baseline_documents", "270", "--documents", "160", "--workers", workers]
     made = open_door(
         tmp_path, "experiment", "--study", "short.yaml", "--corpus", str(corpus), *words
     )

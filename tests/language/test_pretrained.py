@@ -206,6 +206,7 @@ def test_content_digest_follows_the_content_and_not_the_place(tmp_path):
 def test_content_digest_of_a_name_is_the_name_and_costs_no_heavy_import(tmp_path):
     assert content_digest("Qwen/Qwen2.5-0.5B") == "Qwen/Qwen2.5-0.5B"
     assert content_digest("pocket") == "pocket"
+    assert content_digest("") == ""
     (tmp_path / "config.json").touch()
     code = (
         "import sys; from collapse.language.pretrained import content_digest; "

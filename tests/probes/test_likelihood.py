@@ -156,7 +156,7 @@ def test_a_window_limits_what_a_real_model_sees():
 
 def test_logits_of_a_batch_are_bounded_whatever_the_batch_size(monkeypatch):
     transitions = np.random.default_rng(0).dirichlet(np.ones(5), size=5).astype(np.float32)
-    texts = [[1, 2, 3] * length for length in range(1, 30)]
+    texts = [[1, 2, 3] * length for length in range(1, 30)] + [[1, 2]] * 40
     free, bounded = Chain(transitions), Chain(transitions)
     expected = token_nll(free, texts, batch_size=16)
     budget = 4 * 5 * 120  # of float32 logits: 120 tokens

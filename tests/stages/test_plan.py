@@ -96,7 +96,7 @@ def test_chain_fingerprint_does_not_follow_its_length() -> None:
     )
     other = plan_chain(STUDY, {}, arm="fresh", seed=0, generation=0)
     assert chain_fingerprint(short.chains[0], CORPORA, "cpu") != chain_fingerprint(
-        other.chains[0], CORPORA
+        other.chains[0], CORPORA, "cpu"
     )
 
 

@@ -86,6 +86,7 @@ class HumanText:
         """
         if self.card.is_generative:
             yield from self._drawn(seed, generation)
+            return
         taken: set[int] = set()
         for text in self._permuted(seed):
             name = text_hash(text)
