@@ -61,7 +61,9 @@ def experiment_id(name: str) -> str:
     location = None
     if tracking_uri() == DEFAULT_URI:
         location = Path(ARTIFACTS).absolute().as_uri()
-    return client().create_experiment(name, artifact_location=location)
+    # The UI then opens on its pages for training, not on those for chat traces.
+    tags = {"mlflow.experimentKind": "custom_model_development"}
+    return client().create_experiment(name, artifact_location=location, tags=tags)
 
 
 def find_runs(experiment: str, tags: Mapping[str, Any]) -> list[Run]:
