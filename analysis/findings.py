@@ -21,6 +21,9 @@ _NOT_MET = {
 _DONE = frozenset({"finished", "reused"})
 _BROKEN = frozenset({"failed", "killed"})
 
+MUCH_CUT = 0.05
+"""Share of cut texts from which the report says so."""
+
 
 @dataclass(frozen=True)
 class ControlCheck:
@@ -195,6 +198,7 @@ def cautions(record: StudyRecord, found: tuple[Verdict, ...]) -> tuple[str, ...]
         else "",
         NO_LEAD_TIME,
         _unequal_budgets(record),
+        _cut_samples(record),
         _recursion_alone(record),
         _incomplete(record),
         _not_finite(record),
@@ -238,6 +242,18 @@ def _unequal_budgets(record: StudyRecord) -> str:
     return (
         f"The arms did not read equally much ({names} differ between arms or seeds): a difference "
         "between them may be one of budget."
+    )
+
+
+def _cut_samples(record: StudyRecord) -> str:
+    """Text that was cut at the length limit teaches the next generation to stop anywhere."""
+    cut, kept = (metric_values(record, f"synthesis/{name}") for name in ("cut", "kept"))
+    share = float((cut / kept).max()) if len(cut) and len(kept) else 0.0
+    if share <= MUCH_CUT:
+        return ""
+    return (
+        f"Up to {100 * share:.0f} % of a generation's synthetic texts were cut at max_new_tokens: "
+        "part of the decline is the cutting, not the recursion."
     )
 
 

@@ -228,6 +228,8 @@ def test_a_killed_study_goes_on_and_ends_in_the_same_bits(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell's background job, which this test may run in, has Ctrl-C switched off.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     wait_for_run(tmp_path, "recurse_step g1")
     study.send_signal(number)

@@ -116,3 +116,14 @@ def test_arms_of_unequal_budget_are_called_so() -> None:
     rows.loc[0, "value"] = 1001.0
     unequal = replace(few, measurements=pd.concat([few.measurements, rows]))
     assert "did not read equally much (text/tokens_offered" in " ".join(cautions(unequal, ()))
+
+
+def test_texts_cut_at_the_limit_are_mentioned() -> None:
+    few = made_up_study()
+    for cut, said in ((1.0, False), (30.0, True)):
+        rows = pd.DataFrame(
+            [("replace", 0, 1, "synthesis/cut", cut), ("replace", 0, 1, "synthesis/kept", 100.0)],
+            columns=["arm", "seed", "generation", "metric", "value"],
+        )
+        record = replace(few, measurements=pd.concat([few.measurements, rows]))
+        assert ("were cut at max_new_tokens" in " ".join(cautions(record, ()))) is said

@@ -1,0 +1,114 @@
+"""Runs that outlive their process, errors of the store, and texts on their way in."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from collapse.errors import StoreError
+from collapse.measurement import Measurement
+from collapse.tracking import reader, runs, store
+
+TAGS = {"study": "s", "arm": "a", "seed": 0, "generation": 0, "stage": "quality", "chain": "c"}
+
+
+@pytest.fixture
+def label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> runs.RunLabel:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    store.connect()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.DEFAULT_URI)
+    return runs.RunLabel("exp", "quality g0", TAGS | {"fingerprint": "f"}, {"steps": 3, "note": ""})
+
+
+def as_of_a_dead_process(run_id: str) -> None:
+    """Give a run the tag of a process that has ended."""
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], text=True,
+                           capture_output=True, check=True)  # fmt: skip
+    host = runs.this_process().partition(":")[0]
+    runs.client().set_tag(run_id, runs.PROCESS_TAG, f"{host}:{ended.stdout.strip()}:1.00")
+
+
+def test_a_run_of_a_dead_process_is_taken_up_and_a_living_one_is_not(label) -> None:
+    first = runs.open_run(label).info.run_id
+    assert runs.open_run(label).info.run_id != first
+    as_of_a_dead_process(first)
+    assert runs.open_run(label).info.run_id == first
+    assert runs.client().get_run(first).data.params == {"steps": "3"}
+
+
+def test_the_same_number_of_a_later_process_is_not_the_same_process(label) -> None:
+    run_id = runs.open_run(label).info.run_id
+    host = runs.this_process().partition(":")[0]
+    runs.client().set_tag(run_id, runs.PROCESS_TAG, f"{host}:{os.getpid()}:1.00")
+    assert not runs.is_alive(runs.client().get_run(run_id))
+
+
+def test_what_died_is_closed_and_what_lives_is_left(label) -> None:
+    dead, alive = runs.open_run(label).info.run_id, runs.open_run(label).info.run_id
+    as_of_a_dead_process(dead)
+    assert runs.close_dead("exp") == [dead]
+    assert runs.client().get_run(dead).info.status == "KILLED"
+    assert runs.client().get_run(alive).info.status == "RUNNING"
+
+
+def test_only_a_finished_run_is_reused(label) -> None:
+    run_id = runs.open_run(label).info.run_id
+    assert runs.find_finished("exp", "f") is None
+    runs.close_run(run_id, "FAILED", ValueError("first line\nsecond line"))
+    assert runs.find_finished("exp", "f") is None
+    assert runs.client().get_run(run_id).data.tags["error"] == "first line"
+    runs.close_run(run_id, "FINISHED")
+    assert runs.find_finished("exp", "f").info.run_id == run_id
+
+
+def test_a_resumed_run_logs_no_step_twice(label) -> None:
+    run_id = runs.open_run(label).info.run_id
+    for start in (1, 2):
+        log = runs.MetricLog(run_id)
+        for step in range(start, start + 3):
+            log.log(Measurement(step, {"train/loss_nats": float(step)}))
+    history = runs.client().get_metric_history(run_id, "train/loss_nats")
+    assert sorted(one.step for one in history) == [1, 2, 3, 4]
+
+
+def test_mirroring_is_done_once_and_a_rerun_overwrites(label) -> None:
+    parent = runs.open_run(
+        runs.RunLabel("exp", "c", {"chain": "c", "arm": "a", "seed": 0, "fingerprint": "p"})
+    )
+    run_id = parent.info.run_id
+    runs.mirror(run_id, "quality", 2, "one", {"human/nll_nats": 1.0})
+    runs.mirror(run_id, "quality", 2, "one", {"human/nll_nats": 1.0})
+    assert len(runs.client().get_metric_history(run_id, "human/nll_nats")) == 1
+    runs.mirror(run_id, "quality", 2, "two", {"human/nll_nats": 0.5})
+    frame = reader.measurements([runs.client().get_run(run_id)])
+    assert frame.to_dict("records") == [
+        {"arm": "a", "seed": 0, "generation": 2, "metric": "human/nll_nats", "value": 0.5}
+    ]
+
+
+def test_claims_are_written_down_once(label) -> None:
+    runs.fix_claims("exp", "first")
+    runs.fix_claims("exp", "second")
+    assert runs.fixed_claims("exp") == "first"
+
+
+def test_a_deleted_experiment_is_named_with_the_way_back(label) -> None:
+    number = runs.experiment_id("exp")
+    runs.client().delete_experiment(number)
+    with pytest.raises(StoreError, match=f"restore -x {number}"):
+        runs.experiment_id("exp")
+
+
+def test_failures_of_the_store_are_told_from_mistakes_of_ours() -> None:
+    from mlflow.exceptions import MlflowException
+    from safetensors import SafetensorError
+
+    assert store.is_store_failure(OSError("No space left on device"))
+    assert store.is_store_failure(MlflowException("database is locked"))
+    assert store.is_store_failure(SafetensorError("I/O error"))
+    assert store.is_store_failure(RuntimeError("PytorchStreamWriter failed writing file data/3"))
+    assert not store.is_store_failure(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    assert not store.is_store_failure(AssertionError("ours"))
