@@ -25,7 +25,7 @@ check: setup
 	$(BIN)/mypy
 
 bench: setup
-	@for file in bench/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for file in bench/*.py; do echo "== $$file"; $(BIN)/python -m bench.$$(basename $$file .py) || exit 1; done
 
 setup: $(READY)
 
