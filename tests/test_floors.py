@@ -91,7 +91,7 @@ def test_only_tracking_imports_mlflow() -> None:
 def test_no_drawer_and_no_long_module() -> None:
     for path in modules():
         assert path.stem not in {"utils", "common", "helpers", "misc"}, path
-        assert len(path.read_text().splitlines()) <= 600, f"{path} has outgrown its room"
+        assert len(path.read_text().splitlines()) <= 300, f"{path} has outgrown its room"
 
 
 def test_no_global_random_state() -> None:

@@ -22,7 +22,7 @@ from collapse.language.checkpoint import load_checkpoint
 from collapse.stages.device import choose_device, device_name
 from collapse.stages.plan import Chain, Step, parameters_of
 from collapse.stages.workspace import Checkpoint, Inputs, Workspace, no_progress
-from collapse.tracking import registry, runs
+from collapse.tracking import metrics, registry, runs
 from collapse.tracking.store import first_line, is_store_failure
 
 CHECKPOINT = "checkpoint"
@@ -146,7 +146,7 @@ def _execute(task: Task, run_id: str) -> None:
     torch.set_num_threads(getattr(task.step.parameters, "threads", 1))
     if task.step.stage in SHARED_STAGES:
         tell(workspace.inputs)
-    log = runs.MetricLog(run_id)
+    log = metrics.MetricLog(run_id)
     for measurement in stage_function(task.step.stage)(task.step.parameters, workspace):
         log.log(measurement)
     for note in workspace.datasets:
@@ -217,8 +217,8 @@ def _adopt(task: Task, run_id: str) -> None:
     for chain in task.step.chains:
         if runs.MODEL_TAG in run.data.tags:
             _register(task, chain, run)
-        runs.mirror(
-            task.parents[chain.name], task.step.stage, generation, run_id, runs.last_values(run)
+        metrics.mirror(
+            task.parents[chain.name], task.step.stage, generation, run_id, metrics.last_values(run)
         )
 
 

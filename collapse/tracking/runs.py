@@ -12,12 +12,10 @@ from typing import Any
 
 import mlflow
 import psutil
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Param, Run
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
-from mlflow.utils.time import get_current_time_millis
 
 from collapse.errors import StoreError
-from collapse.measurement import Measurement
 from collapse.tracking.store import ARTIFACTS, DEFAULT_URI, first_line, tracking_uri
 
 PROCESS_TAG = "process"
@@ -160,50 +158,6 @@ def active(run_id: str, *, system_metrics: bool) -> Iterator[None]:
         yield
     finally:
         mlflow.end_run(status="RUNNING")
-
-
-class MetricLog:
-    """Logs the measurements of one run; a resumed run does not log a step twice."""
-
-    def __init__(self, run_id: str) -> None:
-        self.run_id = run_id
-        self._steps: dict[str, int] = {}
-        for name in client().get_run(run_id).data.metrics:
-            history = client().get_metric_history(run_id, name)
-            self._steps[name] = max(metric.step for metric in history)
-
-    def log(self, measurement: Measurement) -> None:
-        """Log one measurement."""
-        new = {
-            name: value
-            for name, value in measurement.values.items()
-            if measurement.step > self._steps.get(name, -1)
-        }
-        log_metrics(self.run_id, new, measurement.step)
-
-
-def log_metrics(run_id: str, values: Mapping[str, float], step: int) -> None:
-    """Log metrics in one call."""
-    now = get_current_time_millis()
-    metrics = [Metric(name, float(value), now, step) for name, value in values.items()]
-    for start in range(0, len(metrics), 500):
-        client().log_batch(run_id, metrics=metrics[start : start + 500])
-
-
-def mirror(
-    parent: str, stage: str, generation: int, run_id: str, values: Mapping[str, float]
-) -> None:
-    """Write a stage's last values on its chain with step = generation, once a run."""
-    key = f"mirrored.{stage}.{generation}"
-    if client().get_run(parent).data.tags.get(key) == run_id:
-        return
-    log_metrics(parent, values, generation)
-    client().log_batch(parent, tags=[RunTag(key, run_id)])
-
-
-def last_values(run: Run) -> dict[str, float]:
-    """The last value of each metric of a run, those of the machine left out."""
-    return {k: v for k, v in run.data.metrics.items() if not k.startswith("system/")}
 
 
 def upload(run_id: str, folder: Path, names: Iterable[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from collapse.errors import StoreError
 from collapse.measurement import Measurement
-from collapse.tracking import reader, runs, store
+from collapse.tracking import metrics, reader, runs, store
 
 TAGS = {"study": "s", "arm": "a", "seed": 0, "generation": 0, "stage": "quality", "chain": "c"}
 
@@ -67,7 +67,7 @@ def test_only_a_finished_run_is_reused(label) -> None:
 def test_a_resumed_run_logs_no_step_twice(label) -> None:
     run_id = runs.open_run(label).info.run_id
     for start in (1, 2):
-        log = runs.MetricLog(run_id)
+        log = metrics.MetricLog(run_id)
         for step in range(start, start + 3):
             log.log(Measurement(step, {"train/loss_nats": float(step)}))
     history = runs.client().get_metric_history(run_id, "train/loss_nats")
@@ -79,10 +79,10 @@ def test_mirroring_is_done_once_and_a_rerun_overwrites(label) -> None:
         runs.RunLabel("exp", "c", {"chain": "c", "arm": "a", "seed": 0, "fingerprint": "p"})
     )
     run_id = parent.info.run_id
-    runs.mirror(run_id, "quality", 2, "one", {"human/nll_nats": 1.0})
-    runs.mirror(run_id, "quality", 2, "one", {"human/nll_nats": 1.0})
+    metrics.mirror(run_id, "quality", 2, "one", {"human/nll_nats": 1.0})
+    metrics.mirror(run_id, "quality", 2, "one", {"human/nll_nats": 1.0})
     assert len(runs.client().get_metric_history(run_id, "human/nll_nats")) == 1
-    runs.mirror(run_id, "quality", 2, "two", {"human/nll_nats": 0.5})
+    metrics.mirror(run_id, "quality", 2, "two", {"human/nll_nats": 0.5})
     frame = reader.measurements([runs.client().get_run(run_id)])
     assert frame.to_dict("records") == [
         {"arm": "a", "seed": 0, "generation": 2, "metric": "human/nll_nats", "value": 0.5}
