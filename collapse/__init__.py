@@ -11,6 +11,7 @@ _HOMES = {
     "load_preset": "collapse.language.presets",
     "load_generation": "collapse.execution.load",
     "sample": "collapse.language.sampling",
+    "legacy_spectrum": "collapse.numerics.spectrum",
 }
 
 __all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]

@@ -279,6 +279,7 @@ def test_the_names_that_collapse_hands_out(micro_chain: Path) -> None:
         "empty = collapse.load_preset('llama-102m', device='meta')\n"
         "assert sum(p.numel() for p in empty.parameters()) == 102_082_560\n"
         "assert 'load_preset' in dir(collapse)\n"
+        "assert collapse.legacy_spectrum([1.0, 2.0, 3.0, 9.0], [9.0]).spectral_ratio > 0\n"
     )
     made = subprocess.run(
         [sys.executable, "-c", code],
