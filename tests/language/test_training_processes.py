@@ -124,3 +124,34 @@ def test_two_processes_give_the_losses_of_one(tmp_path):
     assert ranks[0]["weights"] == ranks[1]["weights"]
     total = sum(p.double().abs().sum().item() for p in model.parameters())
     assert ranks[0]["weights"] == pytest.approx(total, rel=1e-5)
+
+
+DIFFERENT = """
+import os, sys
+
+model, stream, recipe = setting()
+stream = (stream + int(os.environ["RANK"])) % 32
+try:
+    train(model, stream, recipe, seed=3)
+except Exception as error:
+    path = f"{sys.argv[1]}/error{os.environ['RANK']}"
+    with open(path, "w") as file:
+        file.write(f"{type(error).__name__}: {error}")
+torch.distributed.destroy_process_group()
+"""
+
+
+def test_processes_with_different_texts_are_stopped(tmp_path):
+    run = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
+        + ["--rdzv_backend", "c10d", "--rdzv_endpoint", "localhost:0"]
+        + [script(tmp_path, DIFFERENT), str(tmp_path)],
+        env=environment(),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    for rank in (0, 1):
+        said = (tmp_path / f"error{rank}").read_text()
+        assert said.startswith("BadInput: the 2 processes were given different texts"), run.stderr

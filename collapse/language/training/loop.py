@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from accelerate.utils import gather_object
 from torch import nn
 
-from collapse.errors import BadCorpus
+from collapse.errors import BadCorpus, BadInput
 from collapse.language.packing import PackedBatches
 from collapse.language.training.recipe import TrainingRecipe
 from collapse.language.training.state import load_newest_state, save_state, training_identity
@@ -70,6 +71,7 @@ def train(
 
     Raises:
         BadCorpus: stream or validation is too short.
+        BadInput: the processes were not given the same training.
         BadModel: the weights are not float32, or none can be trained.
         BadParameter: more processes than sequences in a step.
         StoreError: the folder cannot be written.
@@ -78,17 +80,32 @@ def train(
     if validation is not None and len(validation) < 2:
         raise BadCorpus(f"the validation text has {len(validation)} tokens: at least 2 are needed")
     batches = PackedBatches(stream, recipe.sequence_length, recipe.sequences_per_step, seed)
+    stepper = OptimizerStep(model, batches, recipe, seed)
+    identity = training_identity(model, recipe, stream, seed)
+    _require_one_training(stepper.accelerator, identity)
     run = _Run(
-        stepper=OptimizerStep(model, batches, recipe, seed),
+        stepper=stepper,
         validation=validation,
         state_folder=state_folder,
-        identity=training_identity(model, recipe, stream, seed) if state_folder else "",
+        identity=identity,
         on_checkpoint=on_checkpoint,
         checkpoint_steps=checkpoint_steps,
     )
     if state_folder is not None:
         run.resume()
     return _iterate(run, progress)
+
+
+def _require_one_training(accelerator: Any, identity: str) -> None:
+    """See that all processes were given the same text, weights, recipe and seed.
+
+    Each may have sampled its text by itself, and one bit of rounding there would split them.
+    """
+    if accelerator.num_processes > 1 and len(set(gather_object([identity]))) > 1:
+        raise BadInput(
+            f"the {accelerator.num_processes} processes were given different texts, weights or "
+            "settings: a training must be the same in all of them"
+        )
 
 
 def _iterate(run: _Run, progress: Callable[[int], None] | None) -> Iterator[Measurement]:
