@@ -61,13 +61,12 @@ def read_call(name: str, words: Sequence[str]) -> tuple[StudyFile, dict[str, Any
         BadParameter: anything that is not understood.
     """
     door = DOORS[name]
-    if "kind" in read_arguments(door, words):
-        raise BadParameter("kind is what an arm decides: give arm=NAME, or write an arm of a study")
     given: dict[str, Any] = dict(read_arguments(door, words))
+    if "kind" in given:
+        raise BadParameter("kind is what an arm decides: give arm=NAME, or write an arm of a study")
     plain = door()
     study = load_study(given.get("study", plain.study), given.get("scale", plain.scale))
-    arm = given.get("arm", getattr(plain, "arm", None))
-    study.door(door, given, arm)
+    chosen(name, study, given)  # checks every value before anything is loaded
     return study, given
 
 

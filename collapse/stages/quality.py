@@ -56,7 +56,9 @@ def quality(parameters: Quality, workspace: Workspace) -> Iterator[Measurement]:
         values |= _truth(test, human, samples)
     _write_samples(workspace, samples, judged=ground.human.card.is_generative)
     workspace.datasets.append(note_of(test, "test", "evaluation", ""))
-    yield Measurement(parameters.generation, values)
+    # One document has no standard error: what was not measured is not logged.
+    measured = {name: value for name, value in values.items() if math.isfinite(value)}
+    yield Measurement(parameters.generation, measured)
 
 
 def _likelihood(model: object, ground: Ground, texts: Sequence[str]) -> Likelihood:

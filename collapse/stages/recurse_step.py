@@ -19,7 +19,7 @@ from collapse.stages.generation import (
     train_generation,
 )
 from collapse.stages.synthesis import synthesise
-from collapse.stages.texts import read_texts, text_digest, write_texts
+from collapse.stages.texts import read_texts, texts_digest, write_texts
 from collapse.stages.workspace import Workspace
 
 SAMPLES_TO_READ = 20
@@ -102,7 +102,7 @@ def _write(
     decoding = ("temperature", "top_k", "top_p", "max_new_tokens", "min_characters")
     settings = asdict(parameters)
     metadata = written.diagnosis() | {
-        "digest": text_digest(written.texts),
+        "digest": texts_digest(written.texts),
         "parent_generation": parameters.generation - 1,
         "decoding": {name: settings[name] for name in decoding},
     }

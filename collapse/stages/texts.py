@@ -26,7 +26,7 @@ def read_texts(folder: Path) -> list[str]:
     return list(load_from_disk(str(folder))["text"])
 
 
-def text_digest(texts: Sequence[str]) -> str:
+def texts_digest(texts: Sequence[str]) -> str:
     """16 hexadecimal digits of the texts in their order."""
     running = hashlib.sha256()
     for text in texts:
@@ -36,4 +36,4 @@ def text_digest(texts: Sequence[str]) -> str:
 
 def note_of(texts: Sequence[str], name: str, context: str, folder: str) -> DatasetNote:
     """The note under which MLflow keeps these texts."""
-    return DatasetNote(name, context, folder, text_digest(texts), len(texts))
+    return DatasetNote(name, context, folder, texts_digest(texts), len(texts))
