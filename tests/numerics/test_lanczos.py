@@ -26,7 +26,7 @@ from collapse.numerics.lanczos import (
     ritz_vectors,
     run,
 )
-from collapse.numerics.lanczos.basis import sweep
+from collapse.numerics.lanczos.sweeps import sweep
 
 Matvec = Callable[[torch.Tensor], torch.Tensor]
 

@@ -19,7 +19,6 @@ from collapse.numerics.spectrum import (
     certify_outliers,
     deflated_bulk,
     legacy_spectrum,
-    negative_mass,
     negative_share,
     slq_density,
 )
@@ -187,15 +186,6 @@ def test_no_ratio_without_certificates_or_width() -> None:
     assert deflated_bulk([negative], good, [1.0], [90.0], 100).outlier_separation is None
 
 
-def test_negative_mass_leaves_out_noise_around_zero() -> None:
-    made = negative_mass([[-1.0, -0.009, 3.0], [-0.011, 0.0, 3.0]], [[0.3, 0.5, 0.2]] * 2, 10.0)
-    assert made.value == pytest.approx(0.3)
-    assert made.standard_error == pytest.approx(0.0, abs=1e-15)
-    other = negative_mass([[-1.0, 1.0], [-2.0, 1.0]], [[0.1, 0.9], [0.5, 0.5]], 1.0)
-    assert other.value == pytest.approx(0.3)
-    assert other.standard_error == pytest.approx(0.2)
-
-
 def test_negative_share_weighs_by_magnitude() -> None:
     made = negative_share(NODES, WEIGHTS)
     assert made is not None
@@ -218,7 +208,6 @@ def test_what_cannot_be_is_refused_in_one_line() -> None:
         (lambda: certify_outliers([1.0], [0.0, 1.0]), "2 bounds"),
         (lambda: deflated_bulk([], good, [], [], 5), "0 samples|0 and 0 samples"),
         (lambda: deflated_bulk([good], good, [1.0], [1.0], 1), "no bulk"),
-        (lambda: negative_mass([[1.0]], [[1.0]], -2.0), "-2.0"),
         (lambda: legacy_spectrum([1.0]), "1 Ritz"),
         (lambda: legacy_spectrum([1.0, 1.0]), "2 Ritz"),
     ]:

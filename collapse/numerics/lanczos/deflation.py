@@ -1,10 +1,12 @@
-"""Moments of an operator without its outliers, from one product a probe."""
+"""Moments of an operator without its outliers, from one product a probe or from none."""
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
-from collapse.numerics.lanczos.basis import inner_product
+from collapse.numerics.lanczos.sweeps import inner_product
 
 Matvec = Callable[[torch.Tensor], torch.Tensor]
 
@@ -34,3 +36,36 @@ def projected_moments(
     inside = project_off(probe, outlier_vectors_KxP)
     product = project_off(matvec(inside), outlier_vectors_KxP)
     return inner_product(inside, product), inner_product(product, product)
+
+
+def deflated_moments(
+    alpha: ArrayLike,
+    beta: ArrayLike,
+    squared_length: float,
+    overlaps: ArrayLike,
+    outlier_values: ArrayLike,
+) -> tuple[float, float]:
+    """What `projected_moments` gives, read off the first step of a run from the same probe z.
+
+    That step holds z^T H z = alpha_1 |z|^2 and |H z|^2 = (alpha_1^2 + beta_1^2) |z|^2; exact
+    eigenvectors u take lambda (u . z)^2 and lambda^2 (u . z)^2 of them. With Ritz vectors, of
+    residuals r = H u - lambda u, the first is too large by exactly 2 sum (u . z) (r . z), the
+    second to first order by 2 sum (u . z) (lambda r . z + r . H z). For a random probe these are
+    about 2 |r| and 2 |r| (lambda + |H r| / |r|), beside a whole bulk of P eigenvalues.
+
+    Args:
+        alpha: diagonal of the run's tridiagonal, of any length.
+        beta: its residual norms.
+        squared_length: z . z, before z was normalised.
+        overlaps: u . z with the unit eigenvectors to take out, (K,).
+        outlier_values: their eigenvalues, (K,).
+
+    Returns:
+        Samples of the deflated trace and of the deflated squared Frobenius norm.
+    """
+    values = np.asarray(outlier_values, dtype=np.float64)
+    shares = np.square(np.asarray(overlaps, dtype=np.float64))
+    first, coupled = float(np.asarray(alpha)[0]), float(np.asarray(beta)[0])
+    trace = squared_length * first
+    squared = squared_length * (first**2 + coupled**2)
+    return float(trace - shares @ values), float(squared - shares @ values**2)

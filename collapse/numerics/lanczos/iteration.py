@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh_tridiagonal
 
 from collapse.errors import BadInput, BadParameter
-from collapse.numerics.lanczos.basis import Basis, combine, inner_product, open_basis, sweep
+from collapse.numerics.lanczos.basis import Basis, open_basis
 from collapse.numerics.lanczos.state import LanczosState
+from collapse.numerics.lanczos.sweeps import combine, inner_product, sweep
+from collapse.numerics.lanczos.target import Target, is_met
 
 Matvec = Callable[[torch.Tensor], torch.Tensor]
 Floats = NDArray[np.float64]
@@ -20,23 +22,8 @@ Floats = NDArray[np.float64]
 # rounding, and its direction means nothing. Of this product, not of the largest eigenvalue: with
 # that one taken care of, a bulk a million times smaller still has directions of its own.
 _BREAKDOWN_UNITS = 50.0
-
-
-@dataclass(frozen=True)
-class Target:
-    """When to stop early: these Ritz values have residual bounds below the tolerance.
-
-    Attributes:
-        largest: how many of the algebraically largest are wanted.
-        smallest: how many of the algebraically smallest.
-        magnitude: how many of the largest in magnitude.
-        tolerance: of the bound, relative to the largest magnitude of a Ritz value.
-    """
-
-    largest: int = 0
-    smallest: int = 0
-    magnitude: int = 0
-    tolerance: float = 1e-3
+_VECTOR_UNITS = 4.0
+_SOLUTION_UNITS = 16.0
 
 
 @dataclass(frozen=True)
@@ -55,7 +42,7 @@ class LanczosResult:
         basis: handle of the vectors.
         steps: products made.
         breakdown: the run ended as the Krylov space was exhausted.
-        orthogonality: largest entry of |Q^T Q - I|.
+        orthogonality: largest entry of |Q^T Q - I|; in float32 known to a few 1e-8.
     """
 
     ritz_values: Floats
@@ -99,7 +86,7 @@ def _append(basis: Basis, row: int, vector: torch.Tensor, norm: float) -> float:
     return abs(inner_product(stored, stored) - 1)
 
 
-def _step(
+def step(
     matvec: Matvec, state: LanczosState, work: torch.Tensor, device: torch.device
 ) -> LanczosState:
     """One product and its orthogonalisation against all vectors, twice, in three reads.
@@ -164,7 +151,7 @@ def run(
     while state.steps < min(max_steps, length) and not state.breakdown:
         if target is not None and certified(state, target):
             break
-        state = _step(matvec, state, work, place)
+        state = step(matvec, state, work, place)
         if after_step is not None:
             after_step(state)
     return state
@@ -172,20 +159,12 @@ def run(
 
 def certified(state: LanczosState, target: Target) -> bool:
     """Whether the wanted Ritz values exist and have residual bounds below the tolerance."""
-    if state.steps < max(1, target.largest, target.smallest, target.magnitude):
+    if state.steps < target.least_values:
         return False
     if state.breakdown:
         return True
     result = decompose(state)
-    order = np.argsort(np.abs(result.ritz_values))
-    wanted = {
-        *range(target.smallest),
-        *range(state.steps - target.largest, state.steps),
-        *order[state.steps - target.magnitude :].tolist(),
-    }
-    bounds = result.residual_bounds[sorted(wanted)] + result.rounding
-    scale = float(np.abs(result.ritz_values).max())
-    return bool((bounds <= target.tolerance * scale).all())
+    return is_met(target, result.ritz_values, result.residual_bounds + result.rounding)
 
 
 def decompose(state: LanczosState) -> LanczosResult:
@@ -201,7 +180,7 @@ def decompose(state: LanczosState) -> LanczosResult:
         ritz_values=values,
         weights=vectors[0] ** 2,
         residual_bounds=np.abs(state.beta[-1] * vectors[-1]),
-        rounding=4 * torch.finfo(state.basis.rows.dtype).eps * float(np.abs(values).max()),
+        rounding=rounding(state.basis.rows.dtype, values),
         alpha=state.alpha,
         beta=state.beta,
         basis=state.basis,
@@ -209,6 +188,18 @@ def decompose(state: LanczosState) -> LanczosResult:
         breakdown=state.breakdown,
         orthogonality=state.orthogonality,
     )
+
+
+def rounding(dtype: torch.dtype, ritz_values: Floats, restarts: int = 0) -> float:
+    """What is to be added to residual bounds: rounding of the vectors, and of the solution.
+
+    The projected matrix's eigenvalues have float64 rounding, which in float64 is no smaller than
+    the vectors' own; each restart hands it on, as steps of a random walk. Of thousands of runs on
+    random spectra with up to 65 restarts, none was off by more than half of this.
+    """
+    solution = _SOLUTION_UNITS * np.finfo(np.float64).eps * (1 + restarts) ** 0.5
+    units = _VECTOR_UNITS * torch.finfo(dtype).eps + solution
+    return float(units * np.abs(ritz_values).max())
 
 
 def ritz_vectors(result: LanczosResult, indices: Sequence[int]) -> torch.Tensor:

@@ -8,7 +8,8 @@ import torch
 from numpy.typing import NDArray
 
 from collapse.errors import BadParameter
-from collapse.numerics.lanczos.basis import Basis, inner_product
+from collapse.numerics.lanczos.basis import Basis
+from collapse.numerics.lanczos.sweeps import inner_product
 
 Floats = NDArray[np.float64]
 

@@ -25,6 +25,7 @@ class Bulk:
             where no outlier is positive.
         trace: of the whole operator.
         frobenius: Frobenius norm of the whole operator.
+        variance: of all eigenvalues, outliers included; None where the samples make it negative.
     """
 
     bulk_center: Estimate
@@ -33,6 +34,7 @@ class Bulk:
     outlier_separation: Estimate | None
     trace: Estimate
     frobenius: Estimate
+    variance: Estimate | None
 
 
 def deflated_bulk(
@@ -87,7 +89,19 @@ def deflated_bulk(
     assert center is not None
     assert total is not None
     assert norm is not None
-    return Bulk(center, jackknife(samples, width), ratio, separation, total, norm)
+    variance = jackknife(
+        samples,
+        lambda trace, squared: (
+            spread
+            if (
+                spread := (squared + float(values @ values)) / dimension
+                - ((trace + float(values.sum())) / dimension) ** 2
+            )
+            >= 0
+            else None
+        ),
+    )
+    return Bulk(center, jackknife(samples, width), ratio, separation, total, norm, variance)
 
 
 def _paired(left: ArrayLike, right: ArrayLike) -> Floats:

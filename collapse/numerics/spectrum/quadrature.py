@@ -95,31 +95,6 @@ def _quadratures(
     return pairs
 
 
-def negative_mass(
-    nodes: Sequence[ArrayLike], weights: Sequence[ArrayLike], reference: float
-) -> Estimate:
-    """Mass of the quadrature below -0.001 of a reference eigenvalue, with its error over probes.
-
-    Args:
-        nodes: Ritz values of each probe.
-        weights: their weights.
-        reference: a positive scale, such as the study's median generation-0 lambda_max.
-
-    Raises:
-        BadParameter: a reference that is not positive, or nodes that do not fit the weights.
-    """
-    if not reference > 0:
-        raise BadParameter(f"reference eigenvalue {reference}: it must be positive")
-    masses = np.array(
-        [
-            mass[theta < -NEGATIVE_MARGIN * reference].sum()
-            for theta, mass in _quadratures(nodes, weights)
-        ]
-    )
-    error = float(masses.std(ddof=1) / len(masses) ** 0.5) if len(masses) > 1 else None
-    return Estimate(float(masses.mean()), error)
-
-
 def negative_share(nodes: Sequence[ArrayLike], weights: Sequence[ArrayLike]) -> Estimate | None:
     """Share of the mean |lambda| that is negative; None for a spectrum of zeros alone."""
     samples = np.array(

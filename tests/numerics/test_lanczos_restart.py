@@ -1,0 +1,231 @@
+"""Thick restarts against foreign eigenvalues, unbroken runs and their own continuation."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.sparse.linalg import LinearOperator, eigsh
+
+from collapse.errors import BadParameter
+from collapse.numerics.lanczos import (
+    RestartedResult,
+    RestartedState,
+    Target,
+    dump_restarted,
+    lanczos,
+    load_restarted,
+    open_basis,
+    restarted_lanczos,
+)
+from collapse.numerics.lanczos.sweeps import rotate
+
+
+def normal(length: int, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(length, dtype=torch.float64, generator=generator)
+
+
+def spectrum(seed: int, length: int = 800) -> np.ndarray:
+    """A bulk of random shape and a few values beyond it on both sides."""
+    rng = np.random.default_rng(seed)
+    ends = rng.uniform(1.05, 3, 6) * rng.choice([-1, 1], 6)
+    return np.concatenate([rng.uniform(-1, 1, length - 6), ends]) * 10.0 ** rng.integers(-6, 7)
+
+
+def residuals(values: torch.Tensor, result: RestartedResult) -> np.ndarray:
+    """Norms of A u - theta u, in float64."""
+    vectors = result.vectors_KxP.double()
+    theta = torch.from_numpy(result.ritz_values)[:, None]
+    return (vectors * values - theta * vectors).norm(dim=1).numpy()
+
+
+@pytest.mark.parametrize(
+    ("target", "which"),
+    [
+        (Target(largest=4, tolerance=1e-8), "LA"),
+        (Target(smallest=4, tolerance=1e-8), "SA"),
+        (Target(magnitude=4, tolerance=1e-8), "LM"),
+        (Target(largest=2, smallest=2, tolerance=1e-8), "BE"),
+    ],
+)
+def test_ends_are_those_of_arpack(target: Target, which: str) -> None:
+    values = np.concatenate([np.linspace(-1, 1, 2_000), [1.2, 1.3, 1.301, 1.4, -1.25, -1.3999]])
+    held = torch.from_numpy(values)
+    result = restarted_lanczos(
+        lambda v: held * v, normal(2_006), capacity=16, max_products=2_000, target=target
+    )
+    foreign = LinearOperator((2_006, 2_006), matvec=lambda v: values * v, dtype=np.float64)
+    known = eigsh(foreign, 4, which=which, ncv=16, return_eigenvectors=False)
+    assert result.converged
+    assert result.restarts > 2
+    np.testing.assert_allclose(result.ritz_values, np.sort(known), atol=1e-12)
+    assert (residuals(held, result) <= 1.01 * result.residual_bounds + 1e-13).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    capacity=st.integers(8, 24),
+    single=st.booleans(),
+    tolerance=st.sampled_from([1e-2, 1e-5]),
+)
+def test_bounds_hold_over_random_spectra(
+    seed: int, capacity: int, single: bool, tolerance: float
+) -> None:
+    """Certified is what is near a true eigenvalue, and true residuals are what the bounds say."""
+    dtype = torch.float32 if single else torch.float64
+    held = torch.from_numpy(spectrum(seed)).to(dtype)
+    truth = held.double()
+    result = restarted_lanczos(
+        lambda v: held * v,
+        normal(800, seed).to(dtype),
+        capacity=capacity,
+        max_products=150,
+        target=Target(largest=2, smallest=2, tolerance=tolerance),
+    )
+    bounds = result.residual_bounds + result.rounding
+    near = np.abs(result.ritz_values[:, None] - truth.numpy()).min(1)
+    assert (near <= bounds).all()
+    assert (residuals(truth, result) <= bounds).all()
+    assert result.orthogonality < (1e-5 if single else 1e-13)
+    if result.converged:
+        assert (bounds <= tolerance * float(truth.abs().max())).all()
+
+
+def test_a_small_basis_costs_few_products_more() -> None:
+    """Twelve vectors where the unbroken run keeps 45."""
+    values = np.concatenate([np.random.default_rng(0).normal(0, 1, 3_000), [4.0, 4.1, 4.2, -4.3]])
+    held, start = torch.from_numpy(values), normal(3_004)
+    target = Target(largest=2, smallest=1, tolerance=1e-10)
+    whole = lanczos(lambda v: held * v, start, 100, target=target)
+    made = restarted_lanczos(
+        lambda v: held * v, start, capacity=12, max_products=200, target=target
+    )
+    assert made.converged
+    assert whole.steps < made.products < 1.5 * whole.steps
+    np.testing.assert_allclose(made.ritz_values, [-4.3, 4.1, 4.2], atol=1e-9)
+
+
+def test_without_a_restart_it_is_the_unbroken_run() -> None:
+    held, start = torch.linspace(-1, 3, 500, dtype=torch.float64), normal(500)
+    whole = lanczos(lambda v: held * v, start, 12)
+    made = restarted_lanczos(
+        lambda v: held * v,
+        start,
+        capacity=20,
+        max_products=12,
+        target=Target(largest=3, tolerance=1e-12),
+    )
+    assert made.restarts == 0
+    assert not made.converged
+    np.testing.assert_allclose(made.ritz_values, whole.ritz_values[-3:], atol=1e-13)
+    np.testing.assert_allclose(made.residual_bounds, whole.residual_bounds[-3:], atol=1e-13)
+
+
+def test_rounding_stays_small_over_hundreds_of_restarts() -> None:
+    values = np.concatenate([np.random.default_rng(0).normal(0, 1, 2_000), [4.1, 4.2, -4.3]])
+    held = torch.from_numpy(values).float()
+    result = restarted_lanczos(
+        lambda v: held * v,
+        normal(2_003).float(),
+        capacity=12,
+        max_products=800,
+        target=Target(largest=2, smallest=1, tolerance=1e-12),
+    )
+    assert result.restarts > 150
+    assert not result.converged, "float32 cannot promise 1e-12"
+    assert residuals(held.double(), result).max() <= result.rounding < 3e-6
+    assert result.orthogonality < 1e-5
+
+
+@pytest.mark.parametrize("length", [5, 300])
+def test_an_exhausted_space_ends_the_run(length: int) -> None:
+    """Three different eigenvalues, or as many dimensions as the basis has room for."""
+    values = torch.tensor([-2.0, 0.0, 5.0], dtype=torch.float64).repeat(length)[:length]
+    if length == 5:
+        values = torch.arange(5.0, dtype=torch.float64)
+    result = restarted_lanczos(
+        lambda v: values * v,
+        normal(length),
+        capacity=9,
+        max_products=50,
+        target=Target(largest=2, smallest=1, tolerance=1e-10),
+    )
+    assert result.converged
+    assert result.products == (5 if length == 5 else 3)
+    expected = [0, 3, 4] if length == 5 else [-2, 0, 5]
+    np.testing.assert_allclose(result.ritz_values, expected, atol=1e-12)
+
+
+def test_fewer_eigenvalues_than_wanted_is_not_convergence() -> None:
+    result = restarted_lanczos(
+        lambda v: 3 * v, normal(90), capacity=9, max_products=20, target=Target(largest=2)
+    )
+    assert not result.converged
+    np.testing.assert_allclose(result.ritz_values, [3])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("stop", [3, 9, 10, 21])
+def test_an_interrupted_run_goes_on_to_the_same_bits(
+    dtype: torch.dtype, stop: int, tmp_path: Any
+) -> None:
+    held, start = torch.from_numpy(spectrum(3)).to(dtype), normal(800).to(dtype)
+    how: dict[str, Any] = {"capacity": 10, "target": Target(magnitude=3, tolerance=1e-9)}
+    whole = restarted_lanczos(lambda v: held * v, start, max_products=60, **how)
+    assert whole.restarts > 3
+
+    def save(state: RestartedState) -> None:
+        if state.products == stop:
+            arrays: dict[str, Any] = dump_restarted(state)
+            np.savez(tmp_path / "state.npz", **arrays)
+
+    restarted_lanczos(lambda v: held * v, start, max_products=stop + 2, after_step=save, **how)
+    with np.load(tmp_path / "state.npz") as arrays:
+        state = load_restarted(arrays, 10)
+    assert state.products == stop
+    again = restarted_lanczos(lambda v: held * v, state, max_products=60, **how)
+    for name in ("ritz_values", "residual_bounds", "products", "restarts", "orthogonality"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(whole, name))
+    assert torch.equal(again.vectors_KxP, whole.vectors_KxP)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_basis_turns_in_its_own_place(threads: int) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        basis = open_basis(1_000_003, 6, torch.float32)
+        for row, vector in enumerate(torch.linalg.qr(normal(6 * 9_999).view(-1, 6))[0].T):
+            basis.rows[row] = vector.float().repeat(101)[:1_000_003]
+        weights = torch.linalg.qr(normal(25).view(5, 5))[0][:, :3]
+        expected = weights.T @ basis.rows[:5].double()
+        untouched = basis.rows[3:].clone()
+        gram = rotate(basis, weights)
+    finally:
+        torch.set_num_threads(before)
+    torch.testing.assert_close(basis.rows[:3].double(), expected, atol=1e-6, rtol=1e-5)
+    assert torch.equal(basis.rows[3:], untouched)
+    torch.testing.assert_close(gram, expected @ expected.T, atol=1e-3, rtol=1e-5)
+
+
+def test_what_cannot_be_is_refused_in_one_line() -> None:
+    start = normal(50)
+    for words, changed in [
+        ("at least one", {"target": Target()}),
+        ("basis of 5 vectors, 2 wanted", {"capacity": 5}),
+        ("at least 1 is needed", {"max_products": 0}),
+        ("norm 0.0", {"start": 0 * start}),
+    ]:
+        how: dict[str, Any] = {
+            "start": start,
+            "capacity": 12,
+            "max_products": 9,
+            "target": Target(largest=2),
+        }
+        with pytest.raises(BadParameter, match=words) as caught:
+            restarted_lanczos(lambda v: v, **how | changed)
+        assert "\n" not in str(caught.value)
