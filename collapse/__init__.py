@@ -11,6 +11,7 @@ _HOMES = {
     "load_preset": "collapse.language.presets",
     "load_generation": "collapse.execution.load",
     "sample": "collapse.language.sampling",
+    "hessian_spectrum": "collapse.probes.curvature.of_model",
     "legacy_spectrum": "collapse.numerics.spectrum",
 }
 

@@ -1,0 +1,26 @@
+"""The curvature of a causal language model's loss: products, spectra, blocks.
+
+batch      the tokens it is measured on, in parts
+operator   Hessian and Gauss-Newton products, graph kept or rebuilt, over processes
+analysis   one spectrum from an operator, certified, resumable
+of_model   the same in one call, for a notebook
+"""
+
+from collapse.probes.curvature.analysis import HessianSpectrum, analyse
+from collapse.probes.curvature.batch import Microbatch, microbatches
+from collapse.probes.curvature.blocks import parameter_blocks
+from collapse.probes.curvature.layout import ParameterLayout
+from collapse.probes.curvature.operator import CurvatureOperator, open_operator
+from collapse.probes.curvature.recipe import SpectrumRecipe
+
+__all__ = [
+    "CurvatureOperator",
+    "HessianSpectrum",
+    "Microbatch",
+    "ParameterLayout",
+    "SpectrumRecipe",
+    "analyse",
+    "microbatches",
+    "open_operator",
+    "parameter_blocks",
+]
