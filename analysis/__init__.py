@@ -9,8 +9,13 @@
     tables     numbers per arm and generation, and the ledger of runs
     titles     findings in words
     figures    trajectories over generations
+    trends     whether a metric rises or falls over the generations of a chain
+    spectra    negative mass, certificates, and the four indicators of collapse; beside it
+               spectra_words (what they say) and spectra_figures
     page       the report's page, from the template beside it
     report     writes page, figures and numbers; a summary for the terminal
+    replay     the first seed's published table, worked out again from its files
 
-Nothing here reads a file, trains, measures, or knows where the numbers were kept.
+But for the replay, nothing here reads a file; nothing trains, measures, or knows where the numbers
+were kept.
 """

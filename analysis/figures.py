@@ -3,38 +3,32 @@
 Figures are built without pyplot, so that nothing global is touched, and saved apart from that.
 """
 
-import io
-import textwrap
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
 from analysis.metrics import Metric, metric_info
 from analysis.statistics import CONFIDENCE
-from analysis.study import StudyRecord, metric_values
+from analysis.study import StudyRecord, chain_values, metric_values
 from analysis.tables import over_seeds
 from analysis.titles import finding
-
-# Okabe and Ito, "Color Universal Design" (2008): told apart with any kind of colour vision. Its
-# yellow is left out, as lines in it vanish on white.
-PALETTE = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-INK, FAINT = "#222222", "#D9D9D9"
-
-# Inches and points: at 100 pixels an inch a figure is 800 pixels wide and its text 14 to 18 high.
-WIDTH_IN = 8.0
-DPI = 150
-TITLE_PT, LABEL_PT, SMALL_PT = 12.5, 11.0, 10.0
-TITLE_CHARACTERS = 64
+from collapse.figures.style import (
+    INK,
+    LABEL_PT,
+    MARKERS,
+    PALETTE,
+    SMALL_PT,
+    dress,
+    legend_below,
+    new_figure,
+)
 
 _DISTINCT = tuple(f"quality/distinct_{order}" for order in (1, 2, 3, 4))
 _SINGLES = (
@@ -77,17 +71,17 @@ def plates(record: StudyRecord) -> tuple[Plate, ...]:
     overview = _measured(record, _OVERVIEW)
     if len(overview) > 1:
         title = f"{record.name}: {finding(record, overview[0])}"
-        found.append(_plate(record, "overview", title, overview))
+        found.append(panels_plate(record, "overview", title, overview))
     for name, metric in _SINGLES:
         # Per token and per story are one shape twice: the first one there speaks for both.
         if metric == "truth/kl_nats_per_token" and _measured(record, ("truth/kl_nats_per_story",)):
             continue
         if _measured(record, (metric,)):
-            found.append(_plate(record, name, finding(record, metric), (metric,)))
+            found.append(panels_plate(record, name, finding(record, metric), (metric,)))
     distinct = _measured(record, _DISTINCT)
     if distinct:
         middle = "quality/distinct_2" if "quality/distinct_2" in distinct else distinct[0]
-        found.append(_plate(record, "distinct", finding(record, middle), distinct))
+        found.append(panels_plate(record, "distinct", finding(record, middle), distinct))
     return tuple(found)
 
 
@@ -109,19 +103,7 @@ def panels_figure(record: StudyRecord, metrics: tuple[str, ...], title: str) -> 
     """
     columns = min(2, len(metrics))
     rows = -(-len(metrics) // columns)
-    wrapped = textwrap.fill(title, TITLE_CHARACTERS)
-    height_in = (4.0 if rows == 1 else 2.8 * rows) + 0.75 + 0.25 * wrapped.count("\n")
-    layout = ConstrainedLayoutEngine(h_pad=0.06, w_pad=0.06, hspace=0.06, wspace=0.04)
-    figure = Figure(figsize=(WIDTH_IN, height_in), dpi=DPI, layout=layout, facecolor="white")
-    FigureCanvasAgg(figure)
-    figure.suptitle(
-        wrapped,
-        x=0.012,
-        ha="left",
-        fontsize=TITLE_PT,
-        fontweight="bold",
-        color=INK,
-    )
+    figure = new_figure(title, (4.0 if rows == 1 else 2.8 * rows) + 0.75)
     grid = figure.subplots(rows, columns, squeeze=False)
     for position, axes in enumerate(grid.flat):
         if position < len(metrics):
@@ -134,13 +116,6 @@ def panels_figure(record: StudyRecord, metrics: tuple[str, ...], title: str) -> 
     return figure
 
 
-def png_bytes(figure: Figure) -> bytes:
-    """The figure as PNG, the same bytes for the same data: no date, no program's name."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-    return buffer.getvalue()
-
-
 def band_in_words(record: StudyRecord, metrics: tuple[str, ...]) -> str:
     """What the band is, for a caption."""
     if not _most_seeds(record, metrics) > 1:
@@ -150,7 +125,8 @@ def band_in_words(record: StudyRecord, metrics: tuple[str, ...]) -> str:
     return "Bands span the least and the greatest seed (too few seeds for an interval)."
 
 
-def _plate(record: StudyRecord, name: str, title: str, metrics: tuple[str, ...]) -> Plate:
+def panels_plate(record: StudyRecord, name: str, title: str, metrics: tuple[str, ...]) -> Plate:
+    """Panels of metrics over generations, with a caption that says how to read them."""
     readings = dict.fromkeys(metric_info(metric).reading for metric in metrics)
     caption = " ".join(
         part
@@ -207,7 +183,7 @@ def _draw_panel(axes: Axes, record: StudyRecord, metric: str, is_alone: bool) ->
     for arm in _arms_with(record, (metric,)):
         style = _style(record, arm)
         for seed in record.seeds:
-            chain = _chain(values, arm, seed)
+            chain = chain_values(values, arm, seed)
             axes.plot(chain.index, scale * chain, color=style["color"], lw=0.8, alpha=0.45)
         mean = pd.DataFrame(table.xs(arm, level="arm"))
         low, high = _band(mean, has_intervals, info)
@@ -216,14 +192,6 @@ def _draw_panel(axes: Axes, record: StudyRecord, metric: str, is_alone: bool) ->
         )
         axes.plot(mean.index, scale * mean["mean"], lw=2.2, ms=6.5, mec="white", mew=0.8, **style)
     _dress(axes, record, info, is_alone)
-
-
-def _chain(values: pd.Series, arm: str, seed: int) -> pd.Series:
-    """One chain's values by generation."""
-    return values[
-        (values.index.get_level_values("arm") == arm)
-        & (values.index.get_level_values("seed") == seed)
-    ].droplevel(["arm", "seed"])
 
 
 def _band(table: pd.DataFrame, has_intervals: bool, info: Metric) -> tuple[pd.Series, pd.Series]:
@@ -258,13 +226,7 @@ def _dress(axes: Axes, record: StudyRecord, info: Metric, is_alone: bool) -> Non
     axes.set_xlim(-0.15, max(record.generations, 1) + 0.15)
     if info.floor is not None:
         axes.set_ylim(bottom=info.floor)
-    axes.grid(axis="y", color=FAINT, lw=0.7)
-    axes.set_axisbelow(True)
-    axes.tick_params(labelsize=SMALL_PT, colors=INK, length=0)
-    axes.xaxis.label.set(fontsize=LABEL_PT, color=INK)
-    axes.yaxis.label.set(fontsize=LABEL_PT, color=INK)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(INK)
+    dress(axes)
 
 
 def _legend(figure: Figure, record: StudyRecord, metrics: tuple[str, ...]) -> None:
@@ -273,14 +235,6 @@ def _legend(figure: Figure, record: StudyRecord, metrics: tuple[str, ...]) -> No
     lines = [
         Line2D([], [], lw=2.2, ms=6.5, mec="white", mew=0.8, **_style(record, a)) for a in arms
     ]
-    names = [f"{arm} (control)" if arm == record.control else arm for arm in arms]
-    figure.legend(
-        lines,
-        names,
-        loc="outside lower left",
-        ncols=min(len(arms), 5),
-        frameon=False,
-        fontsize=LABEL_PT,
-        labelcolor=INK,
-        borderaxespad=0.4,
-    )
+    for line, arm in zip(lines, arms, strict=True):
+        line.set_label(f"{arm} (control)" if arm == record.control else arm)
+    legend_below(figure, lines, columns=min(len(arms), 5), size_pt=LABEL_PT)

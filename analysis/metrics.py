@@ -1,7 +1,7 @@
 """What a metric is called in words, its unit, and how its numbers are written."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -51,6 +51,15 @@ class Metric:
         return f"{self.write_bare(value, '+')} {unit}".rstrip()
 
 
+ERROR_SUFFIXES = ("_data_se", "_se", "_bound")
+"""What a metric's name ends in that says how well another one is known."""
+
+
+def is_error(name: str) -> bool:
+    """Whether a metric says how well another one is known, and nothing by itself."""
+    return name.endswith(ERROR_SUFFIXES)
+
+
 def metric_info(name: str) -> Metric:
     """How to speak of the metric; one that is not in the catalogue goes by its own name."""
     return _CATALOGUE.get(name, Metric(name, name, _unit_in_name(name), decimals=None))
@@ -76,6 +85,74 @@ def _distinct(order: int) -> Metric:
         floor=0.0,
         ceiling=1.0,
         reading="Lower is more repetitive.",
+    )
+
+
+# A Hessian has nats per squared unit of a parameter.
+_EIGENVALUE = "nats per unit²"
+TEXTS = ("human", "own")
+"""What a Hessian is taken on: held-out human text, or the generation's own training text."""
+
+
+def _spectral(text: str) -> tuple[Metric, ...]:
+    """The metrics of a Hessian's spectrum (DESIGN 4); eigenvalues come in all sizes."""
+
+    def metric(name: str, label: str, unit: str = "", **more: Any) -> Metric:
+        more = {"decimals": None} | more
+        return Metric(f"hessian/{text}/{name}", f"{label}, {text} text", unit, **more)
+
+    share = {"is_share": True, "floor": 0.0, "ceiling": 1.0}
+    return (
+        metric("lambda_max", "Largest eigenvalue", _EIGENVALUE, change="ratio"),
+        metric("lambda_min", "Smallest eigenvalue", _EIGENVALUE),
+        metric(
+            "lambda_max_over_abs_min",
+            "Largest / |smallest| eigenvalue",
+            decimals=2,
+            floor=0.0,
+            reading="Below 1 the negative end is the longer one.",
+        ),
+        metric("range", "Largest minus smallest eigenvalue", _EIGENVALUE, change="ratio"),
+        metric("trace", "Trace of the Hessian", _EIGENVALUE),
+        metric("variance", "Variance of the eigenvalues", f"({_EIGENVALUE})²", change="ratio"),
+        metric(
+            "negative_mass",
+            "Negative eigenvalues",
+            "% of all",
+            reading="Below minus a thousandth of generation 0's largest eigenvalue, the study's "
+            "median.",
+            **share,
+        ),
+        metric(
+            "negative_share",
+            "Negative curvature",
+            "% of Σ|λ|",
+            **share,
+        ),
+        metric("bulk_center", "Centre of the bulk", _EIGENVALUE),
+        metric("bulk_width", "Width of the bulk", _EIGENVALUE, change="ratio", floor=0.0),
+        metric(
+            "spectral_ratio",
+            "Spectral ratio",
+            decimals=1,
+            change="ratio",
+            floor=0.0,
+            reading="Largest eigenvalue over the width of the bulk without its outliers; only "
+            "where all outliers are certified.",
+        ),
+        metric(
+            "legacy_ratio",
+            "The seed's ratio",
+            decimals=2,
+            change="ratio",
+            floor=0.0,
+            reading="Over the spread of unweighted Ritz values, outliers included: not the ratio "
+            "of the deflated bulk.",
+        ),
+        metric("iqr_ratio", "The seed's ratio by quartiles", decimals=2, change="ratio", floor=0.0),
+        metric("outlier_separation", "Separation of the outliers", "bulk widths", decimals=1),
+        metric("products", "Products with the Hessian", decimals=0, floor=0.0),
+        metric("certified", "All outliers certified", "% of spectra", **share),
     )
 
 
@@ -136,5 +213,6 @@ _CATALOGUE = {
         ),
         *(_distinct(order) for order in (1, 2, 3, 4)),
         Metric("quality/vocabulary_diversity", "Vocabulary diversity", floor=0.0),
+        *(metric for text in TEXTS for metric in _spectral(text)),
     )
 }

@@ -2,13 +2,15 @@
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import Any
 
 import jinja2
 import pandas as pd
 
+from analysis import spectra_words
 from analysis.effects import effects_table
 from analysis.events import EVENT_RULES, NO_LEAD_TIME, first_events
 from analysis.findings import (
@@ -22,10 +24,12 @@ from analysis.findings import (
     run_counts,
     verdicts,
 )
-from analysis.metrics import metric_info
+from analysis.metrics import MINUS, Metric, metric_info
+from analysis.spectra import indicators_table, spectral_texts
 from analysis.statistics import ALPHA
 from analysis.study import StudyRecord
 from analysis.tables import LEADING_METRICS, ledger, mean_and_sd, measured_metrics
+from analysis.trends import TREND_RULE
 
 SAMPLES_SHOWN = 3
 SAMPLE_CHARACTERS = 700
@@ -44,12 +48,19 @@ class SampleRow:
     cells: tuple[tuple[str, tuple[str, ...]], ...]
 
 
-def render(record: StudyRecord, figures: list[tuple[str, str, bytes]]) -> str:
+Picture = tuple[str, str, bytes]
+"""Title, caption and PNG of a figure."""
+
+
+def render(
+    record: StudyRecord, figures: Sequence[Picture], spectral_figures: Sequence[Picture] = ()
+) -> str:
     """The page as text.
 
     Args:
         record: the study.
-        figures: title, caption and PNG of each figure.
+        figures: the figures of the section of that name.
+        spectral_figures: those of the section on spectra.
 
     Returns:
         HTML; everything that comes from the record is escaped.
@@ -73,7 +84,10 @@ def render(record: StudyRecord, figures: list[tuple[str, str, bytes]]) -> str:
         events=_event_rows(record),
         event_rules=[rule.words for rule in EVENT_RULES],
         no_lead_time=NO_LEAD_TIME,
-        figures=[(t, c, base64.b64encode(png).decode("ascii")) for t, c, png in figures],
+        figures=_encoded(figures),
+        spectra=[_spectral_part(record, text) for text in spectral_texts(record)],
+        spectral_figures=_encoded(spectral_figures),
+        trend_rule=TREND_RULE,
         samples=[(seed, _sample_rows(record, seed)) for seed in record.seeds],
         samples_shown=SAMPLES_SHOWN,
         ledger=ledger(record.runs).to_dict("records"),
@@ -84,6 +98,10 @@ def render(record: StudyRecord, figures: list[tuple[str, str, bytes]]) -> str:
         commands=_commands(record.settings),
         alpha=ALPHA,
     )
+
+
+def _encoded(pictures: Sequence[Picture]) -> list[tuple[str, str, str]]:
+    return [(title, words, base64.b64encode(png).decode("ascii")) for title, words, png in pictures]
 
 
 def _metric_tables(record: StudyRecord) -> dict[str, list[dict[str, object]]]:
@@ -122,6 +140,52 @@ def _effect_rows(record: StudyRecord) -> list[dict[str, object]]:
             }
         )
     return rows
+
+
+def _spectral_part(record: StudyRecord, text: str) -> dict[str, object]:
+    """What the spectra on one text say, and the table of indicators behind it."""
+    groups: dict[str, dict[str, Any]] = {}
+    for row in indicators_table(record, text).to_dict("records"):
+        # A number that no arm has is left out, an indicator of the seed's is not.
+        is_absent = pd.isna(row["start"]) and row["trend"] == "not measured"
+        group = groups.setdefault(
+            str(row["indicator"]), {"name": row["indicator"], "claimed": row["claimed"], "arms": []}
+        )
+        info = metric_info(str(row["metric"]))
+        group["unit"] = info.unit
+        group["is_empty"] = is_absent and group.get("is_empty", True)
+        group["arms"].append(_indicator_cells(row, info))
+    return {
+        "text": text,
+        "sentences": spectra_words.sentences(record, text),
+        "cautions": spectra_words.cautions(record, text),
+        "groups": [g for g in groups.values() if g["claimed"] or not g["is_empty"]],
+    }
+
+
+def _indicator_cells(row: dict[Hashable, Any], info: Metric) -> dict[str, str]:
+    """One arm's row of the table of indicators, in words."""
+
+    def told(value: float, sign: str = "") -> str:
+        return "–" if pd.isna(value) else info.write_bare(value, sign)
+
+    def between(lower: float, upper: float) -> str:
+        return "" if pd.isna(lower) else f"{told(lower, '+')} to {told(upper, '+')}"
+
+    error = "" if pd.isna(row["error"]) else f" ± {told(row['error'])}"
+    return {
+        "arm": str(row["arm"]),
+        "start": told(row["start"]),
+        "end": told(row["end"]) + error,
+        "trend": str(row["trend"]),
+        "slope": told(row["slope"], "+"),
+        "slope_interval": between(row["slope_lower"], row["slope_upper"]),
+        "tau": "–" if pd.isna(row["tau"]) else f"{row['tau']:+.2f}".replace("-", MINUS),
+        "chains": str(row["n_chains"]),
+        "difference": told(row["difference"], "+"),
+        "interval": between(row["lower"], row["upper"]),
+        "p": "–" if pd.isna(row["p"]) else f"{row['p']:.3g} (≥ {row['least_p']:.3g})",
+    }
 
 
 def _event_rows(record: StudyRecord) -> list[dict[str, str]]:

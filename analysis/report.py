@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from analysis.figures import plates, png_bytes
+from analysis import spectra_words
+from analysis.events import NO_LEAD_TIME
+from analysis.figures import plates
 from analysis.findings import (
     cautions,
     estimate_in_words,
@@ -14,9 +16,12 @@ from analysis.findings import (
     verdicts,
 )
 from analysis.page import render
+from analysis.spectra import spectral_texts
+from analysis.spectra_figures import spectral_plates
 from analysis.study import StudyRecord
 from analysis.tables import mean_and_sd, measured_metrics
 from collapse.errors import StoreError
+from collapse.figures.style import png_bytes
 
 SUMMARY_METRICS = (
     "truth/kl_nats_per_token",
@@ -40,9 +45,12 @@ def write_report(record: StudyRecord, folder: Path) -> Path:
     Raises:
         StoreError: if the folder cannot be written.
     """
-    drawn = plates(record)
-    pictures = {plate.name: png_bytes(plate.figure) for plate in drawn}
-    page = render(record, [(p.title, p.caption, pictures[p.name]) for p in drawn])
+    drawn, spectral = plates(record), spectral_plates(record)
+    pictures = {plate.name: png_bytes(plate.figure) for plate in (*drawn, *spectral)}
+    page = render(
+        record,
+        *([(p.title, p.caption, pictures[p.name]) for p in some] for some in (drawn, spectral)),
+    )
     try:
         (folder / "figures").mkdir(parents=True, exist_ok=True)
         for name, picture in pictures.items():
@@ -72,6 +80,7 @@ def markdown_summary(record: StudyRecord) -> str:
         lines.append(f"  {estimate_in_words(verdict)} {' '.join(verdict.reasons)}".rstrip())
     lines += ["", f"Positive control: {positive_control_in_words(checks)}", ""]
     lines += _markdown_table(record)
+    lines += _spectral_lines(record)
     lines += ["What may not be concluded:", ""]
     lines += [f"- {caution}" for caution in cautions(record, found)]
     counts = run_counts(record.runs)
@@ -99,6 +108,18 @@ def _markdown_table(record: StudyRecord) -> list[str]:
             lines.append(f"| {metric} | {arm} | " + " | ".join(cells) + " |")
     n = len(record.seeds)
     return [*lines, "", f"Mean ± sd over {n} seeds." if n > 1 else "One seed.", ""]
+
+
+def _spectral_lines(record: StudyRecord) -> list[str]:
+    """What the spectra say on the first text that was measured; nothing without spectra."""
+    lines = []
+    for text in spectral_texts(record)[:1]:
+        told = (*spectra_words.sentences(record, text), *spectra_words.cautions(record, text))
+        # That no lead is claimed stands among the cautions of the whole study.
+        told = tuple(sentence for sentence in told if NO_LEAD_TIME not in sentence)
+        lines += [f"What the spectra say ({text} text):", ""]
+        lines += [*(f"- {sentence}" for sentence in told), ""]
+    return lines
 
 
 def _one_line(text: str) -> str:

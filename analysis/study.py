@@ -1,7 +1,7 @@
 """What the analysis is handed: the claims of a study and everything its chains measured."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,12 @@ from collapse.errors import BadInput, BadParameter
 MEASUREMENT_COLUMNS = ("arm", "seed", "generation", "metric", "value")
 SAMPLE_COLUMNS = ("arm", "seed", "generation", "text")
 RUN_COLUMNS = ("run_id", "arm", "seed", "generation", "stage", "status", "seconds", "fingerprint")
+
+SPECTRUM_COLUMNS = ("arm", "seed", "generation", "text", "probe", "step", "alpha", "beta")
+OUTLIER_COLUMNS = (
+    *("arm", "seed", "generation", "text"),
+    *("rank", "value", "residual_bound", "certified"),
+)
 
 # Tracking stores write infinity as the largest double; nothing that is measured is this large.
 _LARGEST_MEASURED = 1e300
@@ -74,6 +80,11 @@ class StudyRecord:
         claims: the claims under test.
         claims_hash: the hash that was stored before the first chain ran.
         claims_changed: the claims are not those that were hashed then.
+        spectra: columns ``SPECTRUM_COLUMNS``, the raw Lanczos runs of Hessians, one row a step:
+            ``text`` is human or own, ``alpha`` and ``beta`` (nats per squared unit of a
+            parameter) are the tridiagonal of the probe vector ``probe``.
+        outliers: columns ``OUTLIER_COLUMNS``, their certified eigenvalues: ``rank`` counts from
+            ``"1"``, the largest in magnitude; ``"lambda_max"`` and ``"lambda_min"`` are the ends.
         measurements: columns ``MEASUREMENT_COLUMNS``, one row a number. Generation 0 is shared
             by the arms of a seed, and is there for each of them.
         samples: columns ``SAMPLE_COLUMNS``, a few sample texts of each generation.
@@ -97,6 +108,8 @@ class StudyRecord:
     samples: pd.DataFrame
     runs: pd.DataFrame
     claims_changed: bool = False
+    spectra: pd.DataFrame = field(default_factory=pd.DataFrame)
+    outliers: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def __post_init__(self) -> None:
         """Check the frames once, so that no other function has to."""
@@ -106,6 +119,8 @@ class StudyRecord:
             ),
             "samples": _checked(self.samples, "samples", SAMPLE_COLUMNS),
             "runs": _checked(self.runs, "runs", RUN_COLUMNS, whole=()),
+            "spectra": _checked(self.spectra, "spectra", SPECTRUM_COLUMNS),
+            "outliers": _checked(self.outliers, "outliers", OUTLIER_COLUMNS),
         }
         for name, frame in frames.items():
             object.__setattr__(self, name, frame)
@@ -135,6 +150,14 @@ def metric_values(record: StudyRecord, metric: str) -> pd.Series:
         & is_measured(rows["value"])
     )
     return rows[planned].set_index(["arm", "seed", "generation"])["value"].sort_index()
+
+
+def chain_values(values: pd.Series, arm: str, seed: int) -> pd.Series:
+    """One chain's values by generation, out of those of `metric_values`."""
+    return values[
+        (values.index.get_level_values("arm") == arm)
+        & (values.index.get_level_values("seed") == seed)
+    ].droplevel(["arm", "seed"])
 
 
 def is_measured(values: pd.Series) -> pd.Series:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.findings import run_condition
-from analysis.metrics import metric_info
+from analysis.metrics import is_error, metric_info
 from analysis.study import StudyRecord, is_measured, metric_values
 
 # The metrics a reader looks for first, in this order; all others follow by name.
@@ -24,9 +24,12 @@ LEADING_METRICS = (
 
 
 def measured_metrics(record: StudyRecord) -> tuple[str, ...]:
-    """The metrics with at least one finite value, leading ones first."""
+    """The metrics with at least one finite value, leading ones first.
+
+    Errors of metrics are none: they are in ``measurements.csv``, and beside their spectra.
+    """
     rows = record.measurements
-    names = set(rows.loc[is_measured(rows["value"]), "metric"])
+    names = {n for n in rows.loc[is_measured(rows["value"]), "metric"] if not is_error(n)}
     leading = [metric for metric in LEADING_METRICS if metric in names]
     return (*leading, *sorted(names.difference(leading)))
 

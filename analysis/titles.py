@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from analysis.metrics import Metric, metric_info
+from analysis.metrics import MINUS, Metric, metric_info
 from analysis.study import StudyRecord, metric_values
 
 # Smaller changes than these are told as none.
@@ -101,7 +101,9 @@ def _end(info: Metric, value: float) -> str:
     """A value as coarse as a title wants it."""
     if info.is_share:
         return f"{100 * value:.0f} %"
-    return f"{value:.2f}" if 0.01 <= abs(value) < 1000 else info.write(value)
+    if not 0.01 <= abs(value) < 1000:
+        return info.write(value)
+    return f"{value:.2f}".replace("-", MINUS)
 
 
 def _at_one_generation(record: StudyRecord, info: Metric) -> str:

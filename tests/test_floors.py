@@ -16,8 +16,10 @@ FLOORS = {
     "collapse.parameters": {"collapse.parameters"},
     "collapse.language": {"collapse.language", "collapse.numerics"},
     "collapse.probes": {"collapse.probes", "collapse.language", "collapse.numerics"},
+    "collapse.figures": {"collapse.figures", "collapse.numerics"},
     "collapse.stages": {
         "collapse.stages",
+        "collapse.figures",
         "collapse.parameters",
         "collapse.probes",
         "collapse.language",
@@ -31,13 +33,14 @@ FLOORS = {
         "collapse.parameters",
         "collapse.language",
     },
-    "analysis": {"analysis", "collapse.numerics"},
+    "analysis": {"analysis", "collapse.figures", "collapse.numerics"},
     "entrypoints": {
         "entrypoints",
         "collapse.parameters",
         "collapse.stages",
         "collapse.tracking",
         "collapse.execution",
+        "collapse.figures",
         "analysis",
     },
 }

@@ -6,9 +6,10 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from analysis.figures import PALETTE, plates, png_bytes, trajectory_figure
+from analysis.figures import plates, trajectory_figure
 from analysis.study import StudyRecord, metric_values
 from analysis.titles import finding
+from collapse.figures.style import PALETTE, png_bytes
 from tests.analysis.made_up_study import made_up_study, only
 
 KL = "truth/kl_nats_per_story"

@@ -1,0 +1,24 @@
+"""What a stage draws of its own numbers: plain arrays in, matplotlib Figures out.
+
+Figures are built without pyplot, so that nothing global is touched; saving is another's matter.
+
+    style      colours that everyone can tell apart, sizes, an empty figure, the bytes of a PNG
+    view       a spectrum as a figure wants it
+    scale      the axis of eigenvalues, linear or stretched around zero
+    spectrum   one checkpoint's spectrum, on human text and beside it on its own
+    evolution  the spectra of chains over their generations
+"""
+
+from collapse.figures.evolution import evolution_figure, side_by_side_figure
+from collapse.figures.spectrum import spectrum_figure
+from collapse.figures.style import png_bytes
+from collapse.figures.view import Mark, SpectrumView
+
+__all__ = [
+    "Mark",
+    "SpectrumView",
+    "evolution_figure",
+    "png_bytes",
+    "side_by_side_figure",
+    "spectrum_figure",
+]
