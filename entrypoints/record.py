@@ -3,24 +3,29 @@
 from dataclasses import asdict
 from typing import Any
 
+from analysis.spectra import negative_masses, with_negative_masses
+from analysis.spectra_figures import chain_evolution
 from analysis.study import Claim, StudyRecord
 from collapse.errors import BadInput
 from collapse.execution.prepared import Prepared
+from collapse.figures import png_bytes
 from collapse.parameters.study import StudyFile
 from collapse.tracking import reader, runs
+from collapse.tracking.metrics import keep_study_metrics
+from collapse.tracking.reports import log_picture
 
 
 def study_record(prepared: Prepared, parameters: Any) -> StudyRecord:
     """What the analysis is handed: plain tables, and what the study file says."""
     study, plan = prepared.study, prepared.plan
-    tags = {chain.name: prepared.chain_tags(chain)["fingerprint"] for chain in plan.chains}
-    chains = list(reader.chain_runs(plan.experiment, tags).values())
+    chains = chains_of(prepared)
     if not chains:
         raise BadInput(
             f"the store holds no chain of {plan.experiment!r} with these settings: "
             "run the study first (mlflow run . , or python -m entrypoints.experiment)"
         )
-    return StudyRecord(
+    spectra, outliers = reader.spectra(chains)
+    record = StudyRecord(
         name=plan.experiment,
         question=study.question,
         control_arm=study.control,
@@ -34,7 +39,26 @@ def study_record(prepared: Prepared, parameters: Any) -> StudyRecord:
         measurements=reader.measurements(chains),
         samples=reader.samples(chains),
         runs=reader.stage_runs(plan.experiment, chains),
+        spectra=spectra,
+        outliers=outliers,
     )
+    keep_study_metrics(chains, negative_masses(record))
+    return with_negative_masses(record)
+
+
+def chains_of(prepared: Prepared) -> list[Any]:
+    """The runs of the chains that the store holds."""
+    plan = prepared.plan
+    tags = {chain.name: prepared.chain_tags(chain)["fingerprint"] for chain in plan.chains}
+    return list(reader.chain_runs(plan.experiment, tags).values())
+
+
+def keep_evolutions(prepared: Prepared, record: StudyRecord) -> None:
+    """Put on every chain's run the picture of its spectra over the generations."""
+    for run in chains_of(prepared):
+        arm, seed = run.data.tags["arm"], int(run.data.tags["seed"])
+        if figure := chain_evolution(record, arm, seed):
+            log_picture(run, "hessian_evolution.png", png_bytes(figure))
 
 
 def commands(study: StudyFile, parameters: Any) -> list[str]:

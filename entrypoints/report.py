@@ -22,12 +22,13 @@ def write(prepared: Prepared, parameters: Any) -> str:
     """Write `reports/<experiment>/report.html`, log it as a run, and print the verdict."""
     from analysis.report import markdown_summary, write_report
     from collapse.tracking.reports import log_report
-    from entrypoints.record import study_record
+    from entrypoints.record import keep_evolutions, study_record
 
     experiment = prepared.plan.experiment
     record = study_record(prepared, parameters)
     path = write_report(record, Path("reports") / experiment)
     run_id = log_report(experiment, prepared.study.name, path.parent)
+    keep_evolutions(prepared, record)
     print(markdown_summary(record))
     print(path.absolute())
     return run_id

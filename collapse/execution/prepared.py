@@ -11,6 +11,7 @@ from collapse.language.corpora.source import corpus_fingerprint
 from collapse.language.presets import preset_names, preset_settings
 from collapse.language.pretrained import check_model, content_digest
 from collapse.language.tokenizer import check_tokenizer
+from collapse.parameters.doors import Hessian
 from collapse.parameters.overrides import read_overrides
 from collapse.parameters.study import StudyFile
 from collapse.stages.fingerprint import chain_fingerprint, fingerprints
@@ -67,6 +68,8 @@ def prepare_plan(study: StudyFile, plan: Plan) -> Prepared:
         if hasattr(parameters, "preset"):
             check_preset(parameters.preset, parameters.preset_overrides)
             check_lengths(parameters)
+        if isinstance(parameters, Hessian):
+            check_curvature(parameters)
             if parameters.preset not in {*preset_names(), *contents}:
                 contents[parameters.preset] = content_digest(parameters.preset)
     # The device is known to torch alone; by now nothing is left to be refused quickly.
@@ -92,6 +95,28 @@ def check_preset(preset: str, overrides: str) -> None:
         )
     else:
         check_model(preset)
+
+
+def check_curvature(parameters: Hessian) -> None:
+    """See that a probe batch has a row, and that a peer's package can do what is asked for.
+
+    Raises:
+        BadParameter: it has not, or cannot.
+    """
+    if parameters.probe_tokens < parameters.sequence_length:
+        raise BadParameter(
+            f"probe_tokens={parameters.probe_tokens} is less than one sequence of "
+            f"sequence_length={parameters.sequence_length} tokens"
+        )
+    if parameters.backend == "pyhessian":
+        asked = {
+            "operator": parameters.operator != "hessian",
+            "layer_spectra": parameters.layer_spectra,
+            "overlap": parameters.overlap,
+        }
+        for name in (name for name, wanted in asked.items() if wanted):
+            value = str(getattr(parameters, name)).lower()
+            raise BadParameter(f"{name}={value} is not for backend=pyhessian: use backend=lanczos")
 
 
 def check_lengths(parameters: Any) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collapse.execution.prepared import Prepared
     from collapse.stages.workspace import Inputs
 
-SHARED_STAGES = ("baseline", "recurse_step")
+SHARED_STAGES = ("baseline", "recurse_step", "hessian")
 """Stages that all processes take part in; the others run in the first one alone."""
 
 
@@ -31,10 +31,15 @@ def tell(message: Any) -> Any:
     """Hand an object of the first process to all of them; alone, nothing happens."""
     if process_count() == 1:
         return message
+    import torch
     from accelerate import PartialState
     from accelerate.utils import broadcast_object_list
 
-    PartialState()
+    # Without a GPU Accelerate has to be told so, or else each process takes itself for alone, and
+    # a broadcast hands everyone their own.
+    state = PartialState(cpu=not torch.cuda.is_available())
+    if state.num_processes != process_count():
+        raise AssertionError(f"{state.num_processes} of {process_count()} processes came together")
     return broadcast_object_list([message])[0]
 
 

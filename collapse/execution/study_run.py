@@ -66,6 +66,7 @@ def _task_maker(
             fingerprint=prepared.fingerprints[step.key],
             parents={chain.name: parents[chain.name] for chain in step.chains},
             needs=tuple(outcomes[need].run_id for need in step.needs),
+            earlier={g: outcomes[key].run_id for g, key in step.earlier.items()},
             corpus=prepared.contents[step.parameters.corpus],
             rerun=step.key in rerun,
             quiet=quiet,

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ class Task:
         fingerprint: what fixes its result.
         parents: run of each of its chains, by the chain's name.
         needs: runs of the steps it stands on, in the plan's order.
+        earlier: runs of its stage at earlier generations, by generation.
         corpus: digest of the human text.
         rerun: run it though a finished run is there.
         quiet: no progress bars.
@@ -54,6 +55,7 @@ class Task:
     corpus: str
     rerun: bool = False
     quiet: bool = True
+    earlier: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -198,14 +200,15 @@ def _inputs(task: Task) -> Inputs:
     """What earlier stages left, on local disk and unharmed."""
     if not task.needs:
         return Inputs()
-    prepared, *trained = task.needs
+    prepared, *trained = (need for need in task.needs if need not in task.earlier.values())
     lineage = tuple(runs.artifacts(run_id) for run_id in trained)
     if not trained:
         return Inputs(runs.artifacts(prepared))
     tags = runs.client().get_run(trained[-1]).data.tags
     what = f"{tags.get('chain')} generation {tags.get('generation')}"
     model, tokenizer = registry.fetch(tags[runs.MODEL_TAG], tags[registry.SEAL], what)
-    return Inputs(runs.artifacts(prepared), Checkpoint(model, tokenizer), lineage)
+    earlier = {generation: runs.artifacts(run_id) for generation, run_id in task.earlier.items()}
+    return Inputs(runs.artifacts(prepared), Checkpoint(model, tokenizer), lineage, earlier)
 
 
 def _adopt(task: Task, run_id: str) -> None:

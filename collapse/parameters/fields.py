@@ -96,6 +96,11 @@ SHARE = Rule(lambda value: 0 < value <= 1, "above 0 and at most 1")
 SEEDS = Rule(lambda value: 1 <= value <= 40, "from 1 to 40")
 
 
+def at_least(least: int) -> Rule:
+    """A number from `least` on."""
+    return Rule(lambda value: value >= least, f"{least} or more")
+
+
 def one_of(*names: str) -> Rule:
     """A choice among names."""
     return Rule(lambda value: value in names, "one of " + ", ".join(names))

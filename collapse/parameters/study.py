@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 import yaml
 
 from collapse.errors import BadParameter
-from collapse.parameters.doors import ARM_KINDS, DOORS, PROBES
+from collapse.parameters.doors import DOORS, PROBES
 from collapse.parameters.fields import about, default_of, is_name, parameter_fields
+from collapse.parameters.groups import ARM_KINDS
 from collapse.parameters.parse import build, require_known, value_of
 
 STUDIES = Path(__file__).resolve().parents[2] / "studies"

@@ -10,6 +10,7 @@ from pathlib import Path
 from collapse.parameters.fields import identity_of, settings_of
 from collapse.stages.plan import Chain, Plan
 
+_NO_PART_OF_A_RESULT = ("collapse.parameters", "collapse.figures")
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -60,8 +61,9 @@ def _by_content(settings: Mapping[str, object], contents: Mapping[str, str]) -> 
 def sources_hash(stage: str) -> str:
     """A digest of a stage's module and of every module of ours that it imports, near or far.
 
-    Comments, formatting and docstrings do not count, and neither does `collapse.parameters`:
-    what it says of a stage is in the stage's parameters already.
+    Comments, formatting and docstrings do not count, and neither do `collapse.parameters`, since
+    what it says of a stage is in the stage's parameters already, and `collapse.figures`, which
+    changes no number.
     """
     files = _closure(f"collapse.stages.{stage}")
     return digest({str(path.relative_to(_ROOT)): _code_hash(path) for path in files})
@@ -91,7 +93,7 @@ def _closure(module: str) -> list[Path]:
     while waiting:
         name = waiting.pop()
         path = _path(name)
-        if path and path not in reached and not name.startswith("collapse.parameters"):
+        if path and path not in reached and not name.startswith(_NO_PART_OF_A_RESULT):
             reached[path] = None
             package = name if path.name == "__init__.py" else name.rpartition(".")[0]
             waiting += imported_modules(path.read_text(encoding="utf-8"), package)

@@ -1,14 +1,21 @@
 """What depends on what: arms x seeds x generations, as ordered steps. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from collapse.language.presets import preset_names
-from collapse.parameters.doors import Baseline, Experiment, Prepare, Quality, RecurseStep
+from collapse.parameters.doors import (
+    Baseline,
+    Experiment,
+    Hessian,
+    Prepare,
+    Quality,
+    RecurseStep,
+)
 from collapse.parameters.study import StudyFile
 
-PROBE_DOORS: dict[str, type] = {"quality": Quality}
+PROBE_DOORS: dict[str, type] = {"quality": Quality, "hessian": Hessian}
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,7 @@ class Step:
         chains: chains that need it; its run is a child of the first one. `prepare` has none.
         generation: the generation it makes or looks at; None for `prepare`.
         needs: keys of the steps that must have finished.
+        earlier: of these, what the same stage found at earlier generations, by generation.
     """
 
     key: str
@@ -47,6 +55,7 @@ class Step:
     chains: tuple[Chain, ...]
     generation: int | None
     needs: tuple[str, ...]
+    earlier: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -118,15 +127,23 @@ def plan_chain(
         )
         lineage.append(trained.key)
         steps.append(trained)
-        for probe in probes if g >= probe_from else ():
+        for probe in probes:
+            parameters: Any = study.door(PROBE_DOORS[probe], place, arm)
+            # What is compared with earlier generations has to be measured on them, too.
+            compares = getattr(parameters, "overlap", False)
+            if g < probe_from and not compares:
+                continue
+            before = sorted({0, g - 1}) if g and compares else []
+            earlier = {e: f"{probe}/{arm}/seed{seed}/gen{e}" for e in before}
             steps.append(
                 Step(
                     key=f"{probe}/{where}",
                     stage=probe,
-                    parameters=study.door(PROBE_DOORS[probe], place, arm),
+                    parameters=parameters,
                     chains=(chain,),
                     generation=g,
-                    needs=(steps[0].key, *lineage),
+                    needs=(steps[0].key, *lineage, *earlier.values()),
+                    earlier=earlier,
                 )
             )
     return Plan(experiment, tuple(steps))
@@ -169,6 +186,7 @@ def merge_equal(plan: Plan, fingerprints: Mapping[str, str]) -> Plan:
             step,
             chains=tuple(dict.fromkeys(chains[step.key])),
             needs=tuple(dict.fromkeys(kept[need] for need in step.needs)),
+            earlier={generation: kept[key] for generation, key in step.earlier.items()},
         )
         for step in plan.steps
         if kept[step.key] == step.key

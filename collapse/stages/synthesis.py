@@ -9,7 +9,7 @@ import numpy as np
 from collapse.errors import SilentModel
 from collapse.language.sampling import sample_tokens
 from collapse.numerics.streams import stream_seed
-from collapse.parameters.doors import Sampling
+from collapse.parameters.groups import Sampling
 from collapse.stages.arms import Encode
 from collapse.stages.workspace import Advance, by_increments
 

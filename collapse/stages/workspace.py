@@ -1,6 +1,6 @@
 """Where a stage reads and writes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,11 +25,13 @@ class Inputs:
         prepared: folder of the stage `prepare`: `corpus/` and `tokenizer/`.
         checkpoint: the newest generation that this stage stands on; None for the baseline.
         lineage: artifacts of generations 0, 1, ... of the chain, up to that one.
+        earlier: artifacts of the same stage at earlier generations, by generation.
     """
 
     prepared: Path | None = None
     checkpoint: Checkpoint | None = None
     lineage: tuple[Path, ...] = ()
+    earlier: Mapping[int, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Numbers on their way into the store: of a run, and mirrored on its chain by generation."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import pandas as pd
 from mlflow.entities import Metric, Run, RunTag
 from mlflow.utils.time import get_current_time_millis
 
@@ -46,6 +47,25 @@ def mirror(
         return
     log_metrics(parent, values, generation)
     client().log_batch(parent, tags=[RunTag(key, run_id)])
+
+
+def keep_study_metrics(chains: Sequence[Run], rows: pd.DataFrame) -> None:
+    """Log on each chain what can only be measured once the study's chains are there together.
+
+    Args:
+        chains: runs of chains.
+        rows: columns arm, seed, generation, metric, value; what a chain has already is left out.
+    """
+    for run in chains:
+        here = rows[(rows["arm"] == run.data.tags["arm"])]
+        here = here[here["seed"] == int(run.data.tags["seed"])]
+        for (generation, name), value in (
+            here.groupby(["generation", "metric"])["value"].last().items()
+        ):
+            known = client().get_metric_history(run.info.run_id, name)
+            latest = {one.step: one.value for one in known}
+            if latest.get(generation) != value:
+                log_metrics(run.info.run_id, {name: value}, generation)
 
 
 def last_values(run: Run) -> dict[str, float]:

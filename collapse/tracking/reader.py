@@ -1,8 +1,9 @@
 """What a study's chains measured, as tables."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from mlflow.entities import Run
@@ -76,6 +77,46 @@ def samples(chains: Sequence[Run]) -> pd.DataFrame:
                 texts = _sample_texts(artifacts(run_id) / "samples.jsonl")
                 rows += [(*_place(run), generation, text) for text in texts]
     return pd.DataFrame(rows, columns=["arm", "seed", "generation", "text"])
+
+
+def spectra(chains: Sequence[Run]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The raw Lanczos runs of every generation's Hessian, and its certified eigenvalues.
+
+    Returns:
+        Columns arm, seed, generation, text, probe, step, alpha, beta: tridiagonals; and arm, seed,
+        generation, text, rank, value, residual_bound, certified: the outliers, and as ranks
+        ``lambda_max`` and ``lambda_min`` both ends.
+    """
+    runs, marks = [], []
+    for run in chains:
+        for tag, run_id in run.data.tags.items():
+            if tag.startswith("mirrored.hessian."):
+                generation = int(tag.rpartition(".")[2])
+                path = artifacts(run_id) / "hessian_analysis.json"
+                for text, found in json.loads(path.read_text())["texts"].items():
+                    place = (*_place(run), generation, text)
+                    runs += [(*place, *row) for row in _tridiagonals(found)]
+                    marks += [(*place, *row) for row in _eigenvalues(found)]
+    where = ["arm", "seed", "generation", "text"]
+    return (
+        pd.DataFrame(runs, columns=[*where, "probe", "step", "alpha", "beta"]),
+        pd.DataFrame(marks, columns=[*where, "rank", "value", "residual_bound", "certified"]),
+    )
+
+
+def _tridiagonals(found: Mapping[str, Any]) -> Iterator[tuple[int, int, float, float]]:
+    """Probe, step, alpha, beta; none where a peer's package did the work."""
+    for probe, one in enumerate(found.get("probes", ())):
+        for step, (alpha, beta) in enumerate(zip(one["alpha"], one["beta"], strict=True)):
+            yield probe, step, alpha, beta
+
+
+def _eigenvalues(found: Mapping[str, Any]) -> Iterator[tuple[str, float, float, bool]]:
+    """Rank, value, residual bound, certified."""
+    named = {str(rank): one for rank, one in enumerate(found.get("outliers", ()), start=1)}
+    ends = {name: found[name] for name in ("lambda_max", "lambda_min") if name in found}
+    for rank, one in (named | ends).items():
+        yield rank, one["value"], one["residual_bound"], one["certified"]
 
 
 def _sample_texts(path: Path) -> list[str]:

@@ -1,6 +1,9 @@
 """A report as a run of its study."""
 
+import tempfile
 from pathlib import Path
+
+from mlflow.entities import Run
 
 from collapse.tracking.runs import RunLabel, close_run, experiment_id, open_run, upload
 
@@ -17,3 +20,10 @@ def log_report(experiment: str, study: str, folder: Path) -> str:
         raise
     close_run(run_id, "FINISHED")
     return run_id
+
+
+def log_picture(chain: Run, name: str, png: bytes) -> None:
+    """Put a picture among the artifacts of a chain's run, in place of one of its name."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / name).write_bytes(png)
+        upload(chain.info.run_id, Path(folder), [name])

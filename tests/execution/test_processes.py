@@ -10,13 +10,15 @@ import pytest
 from tests.conftest import MICRO, environment
 
 CHAIN = "quickstart.replace.seed0"
+TORCHRUN = [
+    *(sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"),
+    *("--rdzv_backend", "c10d", "--rdzv_endpoint", "localhost:0", "-m"),
+]
 
 
 def test_two_processes_keep_one_set_of_books(micro_chain: Path, tmp_path: Path) -> None:
     made = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--rdzv_backend"]
-        + ["c10d", "--rdzv_endpoint", "localhost:0", "-m", "entrypoints.recurse_step"]
-        + ["--generation", "1", *MICRO],
+        [*TORCHRUN, "entrypoints.recurse_step", "--generation", "1", *MICRO],
         cwd=tmp_path,
         env=environment(),
         capture_output=True,
@@ -35,3 +37,36 @@ def test_two_processes_keep_one_set_of_books(micro_chain: Path, tmp_path: Path) 
         run_id = client.get_model_version_by_alias(CHAIN, "gen-1").run_id
         losses.append([one.value for one in client.get_metric_history(run_id, "train/loss_nats")])
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_two_processes_see_the_spectrum_of_one(tmp_path: Path) -> None:
+    """Products of the parts are summed over both; names of runs tell the stores apart."""
+    probe = [
+        "--probe_tokens",
+        "256",
+        "--probe_parts",
+        "4",
+        "--probe_texts",
+        "human",
+        "--probe_vectors",
+        "2",
+    ]
+    words = ["entrypoints.hessian", "--generation", "0", *MICRO, *probe]
+    found = []
+    for launch, name in (([sys.executable, "-m"], "alone"), (TORCHRUN, "together")):
+        made = subprocess.run(
+            [*launch, *words, "--name", name],
+            cwd=tmp_path,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert made.returncode == 0, made.stderr
+        client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+        experiment = client.get_experiment_by_name(name).experiment_id
+        (run,) = client.search_runs([experiment], "tags.stage = 'hessian'")
+        found.append(run.data.metrics)
+    for name in ("lambda_max", "lambda_min", "trace", "loss_nats", "lambda_max_data_se"):
+        alone, together = (values[f"hessian/human/{name}"] for values in found)
+        assert together == pytest.approx(alone, rel=2e-3), name

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from collapse.errors import BadCorpus, BadParameter
-from collapse.parameters.doors import ARM_KINDS, RecurseStep
+from collapse.parameters.doors import RecurseStep
+from collapse.parameters.groups import ARM_KINDS
 from collapse.stages.arms import Portion, Sources, compose, ledger, subsample, take
 
 BUDGET = 1000

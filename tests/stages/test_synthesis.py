@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from collapse.errors import SilentModel
-from collapse.parameters.doors import Sampling
+from collapse.parameters.groups import Sampling
 from collapse.stages import synthesis
 from collapse.stages.synthesis import Draw, synthesise
 

@@ -1,0 +1,237 @@
+"""Groups of settings that several doors share.
+
+Their defaults are those of the study `quickstart`. Whatever is marked as a setting can be set in a
+study file.
+"""
+
+from dataclasses import dataclass
+
+from collapse.parameters.fields import (
+    FRACTION,
+    LINE,
+    NAME,
+    NOT_NEGATIVE,
+    POSITIVE,
+    SHARE,
+    STUDY,
+    at_least,
+    one_of,
+    option,
+    setting,
+)
+
+ARM_KINDS = ("replace", "fresh", "static", "mixed", "accumulate", "accumulate_subsample")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """Which study a call belongs to."""
+
+    study: str = option(
+        "quickstart",
+        "a study of studies/, or the path of a study file",
+        STUDY,
+    )
+    scale: str = option(
+        "full",
+        "a scale of the study file, such as cpu",
+        NAME,
+    )
+    name: str = option(
+        "study",
+        "name of the MLflow experiment and prefix of the registered models; default: the study's",
+        NAME,
+    )
+    device: str = option(
+        "auto", "auto (a GPU where there is one), cpu or cuda", one_of("auto", "cpu", "cuda")
+    )
+    rerun: bool = option(False, "true: run again what the registry already holds")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """Human text, its splits and its tokenizer."""
+
+    corpus: str = setting(
+        "stories",
+        "stories, python, python:PACKAGE,..., a path (.txt .jsonl .parquet or a folder of them), "
+        "or a Hugging Face dataset name",
+        LINE,
+        identity=False,  # the content's fingerprint is what counts, not where it lies
+    )
+    corpus_documents: int = setting(
+        0, "documents to read of the corpus, 0 for all of it", NOT_NEGATIVE
+    )
+    heldout_documents: int = setting(1000, "documents of each held-out split at most", POSITIVE)
+    tokenizer: str = setting(
+        "bpe",
+        "bpe, characters, or a pretrained one by path or name",
+        LINE,
+    )
+    vocabulary_size: int = setting(1024, "entries of a bpe trained on the corpus", POSITIVE)
+    tokenizer_documents: int = setting(
+        20_000, "training documents that a tokenizer is made from, at most", POSITIVE
+    )
+    study_seed: int = setting(
+        0, "seed of what all chains share: held-out text, tokenizer, probes", NOT_NEGATIVE
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """The model that generation 0 starts from."""
+
+    preset: str = setting(
+        "pocket",
+        "a preset, or a Hugging Face causal language model by path or name",
+        LINE,
+    )
+    preset_overrides: str = setting("", "changes to a preset's configuration: KEY=VALUE,KEY=VALUE")
+
+
+@dataclass(frozen=True, kw_only=True)
+class First:
+    """What only generation 0 is trained with."""
+
+    baseline_steps: int = setting(1200, "optimizer steps of generation 0", POSITIVE)
+    baseline_documents: int = setting(40_000, "human documents offered to generation 0", POSITIVE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Later:
+    """What only the generations after 0 are trained with."""
+
+    steps: int = setting(100, "optimizer steps of each later generation", POSITIVE)
+    documents: int = setting(3_000, "documents offered to each later generation", POSITIVE)
+    learning_rate_scale: float = setting(
+        0.15, "later generations' peak learning rates over those of generation 0", POSITIVE
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How every generation is trained."""
+
+    tokens_per_step: int = setting(2048, "tokens in one optimizer step", POSITIVE)
+    sequence_length: int = setting(128, "tokens in one training sequence", POSITIVE)
+    micro_batch: int = setting(
+        0, "sequences that a device takes at once, 0 for all of a step", NOT_NEGATIVE
+    )
+    optimizer: str = setting(
+        "muon", "muon (matrices; AdamW for the rest) or adamw", one_of("muon", "adamw")
+    )
+    learning_rate: float = setting(6e-3, "AdamW's peak learning rate", POSITIVE)
+    muon_learning_rate: float = setting(0.02, "Muon's peak learning rate", POSITIVE)
+    weight_decay: float = setting(0.0, "decoupled weight decay of matrices", NOT_NEGATIVE)
+    warmup_steps: int = setting(20, "steps of linear warmup", NOT_NEGATIVE)
+    schedule: str = setting(
+        "linear",
+        "learning rate after the warmup: constant, linear or cosine",
+        one_of("constant", "linear", "cosine"),
+    )
+    decay_fraction: float = setting(1.0, "last part of training in which the rate falls", FRACTION)
+    final_learning_rate_fraction: float = setting(
+        0.0, "learning rate at the last step over the peak", FRACTION
+    )
+    clip_norm: float = setting(1.0, "largest gradient norm, 0 for no clipping", NOT_NEGATIVE)
+    precision: str = setting("float32", "float32, bf16 or fp16", one_of("float32", "bf16", "fp16"))
+    evaluate_every: int = setting(
+        200, "steps between looks at the validation text, 0 for the end only", NOT_NEGATIVE
+    )
+    checkpoint_every: int = setting(
+        100,
+        "steps between checkpoints to resume from, 0 for none",
+        NOT_NEGATIVE,
+        identity=False,
+    )
+    threads: int = setting(
+        1, "processor threads of one stage (part of what fixes the bits)", POSITIVE
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How a model's text is drawn."""
+
+    temperature: float = setting(1.0, "softmax temperature, 0 for greedy", NOT_NEGATIVE)
+    top_k: int = setting(0, "keep the k likeliest tokens, 0 for all", NOT_NEGATIVE)
+    top_p: float = setting(1.0, "keep the likeliest tokens of this mass", SHARE)
+    max_new_tokens: int = setting(200, "longest sample, in tokens", POSITIVE)
+    min_characters: int = setting(20, "shorter samples are dropped, and counted", NOT_NEGATIVE)
+    sampling_batch: int = setting(256, "samples drawn at once", POSITIVE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curvature:
+    """How the spectrum of the loss's Hessian is taken."""
+
+    mode: str = setting(
+        "density",
+        "density (ends, density and bulk) or quick (the ends alone)",
+        one_of("density", "quick"),
+    )
+    backend: str = setting(
+        "lanczos",
+        "lanczos, or pyhessian (the package, for comparison)",
+        one_of("lanczos", "pyhessian"),
+    )
+    operator: str = setting("hessian", "hessian or gauss_newton", one_of("hessian", "gauss_newton"))
+    probe_texts: str = setting(
+        "human,own",
+        "texts to look at: human (held out), own (what the generation was trained on), or both",
+        one_of("human", "own", "human,own"),
+    )
+    probe_tokens: int = setting(2048, "tokens of the batch of each text", POSITIVE)
+    probe_parts: int = setting(
+        8, "parts of a batch, from which errors over data come, 1 for none", POSITIVE
+    )
+    probe_vectors: int = setting(4, "probe vectors of the density", at_least(2))
+    density_steps: int = setting(8, "Lanczos steps of each further probe vector", POSITIVE)
+    lanczos_steps: int = setting(
+        50, "Lanczos steps of the first probe vector at most (30 at least)", at_least(30)
+    )
+    outliers: int = setting(3, "eigenvalues of largest magnitude kept out of the bulk", POSITIVE)
+    graph: str = setting(
+        "auto",
+        "graph behind the products: keep it, rebuild it for each, or auto (keep it where it fits)",
+        one_of("auto", "keep", "rebuild"),
+    )
+    memory_gib: float = setting(
+        0.0,
+        "memory for kept graphs, and for the Lanczos basis, 0 for half of what is free",
+        NOT_NEGATIVE,
+        identity=False,
+    )
+    layer_spectra: bool = setting(False, "true: the ends of every layer's own block, too")
+    overlap: bool = setting(
+        False, "true: the overlap of top eigenvectors with the generation before, and with 0"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recursion:
+    """What a generation is trained on, and where it starts."""
+
+    kind: str = setting("replace", "kind of arm: " + ", ".join(ARM_KINDS), one_of(*ARM_KINDS))
+    synthetic_fraction: float = setting(
+        0.5, "kind mixed: share of the tokens that is synthetic", FRACTION
+    )
+    human_half: str = setting(
+        "fresh", "kind mixed: the human share is fresh or static", one_of("fresh", "static")
+    )
+    start: str = setting(
+        "parent", "weights a generation starts from: parent or fresh", one_of("parent", "fresh")
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Which chain, and what to do about generations that are not there yet."""
+
+    arm: str = option("replace", "an arm of the study, or a kind of arm", NAME)
+    seed: int = option(0, "seed of the chain", NOT_NEGATIVE, identity=True)
+    ancestors: str = option(
+        "build",
+        "earlier generations that are missing: build them, or require them and stop",
+        one_of("build", "require"),
+    )
