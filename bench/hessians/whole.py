@@ -1,0 +1,197 @@
+"""The first seed's whole analysis, ours and PyHessian's: top 3 eigenvalues and a 30-node density.
+
+Ours is one Lanczos run that goes on until the top 3 are certified, and its first 30 steps are the
+density. PyHessian's is `eigenvalues(top_n=3)` and then `density(iter=30)`.
+"""
+
+import json
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+import torch
+
+from bench.hessians.clock import seconds_of
+from bench.hessians.shapes import FOLDER, Subject
+from collapse.numerics.lanczos import (
+    Basis,
+    LanczosResult,
+    Target,
+    begin,
+    decompose,
+    open_basis,
+    run,
+)
+from collapse.numerics.spectrum import certify_outliers, gauss_nodes
+from collapse.numerics.streams import torch_stream
+from collapse.probes.curvature import CurvatureOperator, Microbatch, microbatches, open_operator
+from collapse.probes.curvature.pyhessian import open_pyhessian, repaired
+
+TOP, NODES = 3, 30
+MOST_STEPS = 200
+TOLERANCE = 1e-3  # PyHessian's own, of another kind: it stops at such a change between two steps
+
+Matvec = Callable[[torch.Tensor], torch.Tensor]
+
+
+class TimedOperator:
+    """An operator whose seconds are added up."""
+
+    def __init__(self, operator: CurvatureOperator) -> None:
+        self.operator = operator
+        self.seconds = 0.0
+
+    def __call__(self, vector_P: torch.Tensor) -> torch.Tensor:
+        made: list[torch.Tensor] = []
+        self.seconds += seconds_of(lambda: made.append(self.operator(vector_P)))
+        return made[0]
+
+
+def measure_analyses(name: str, subject: Subject, rounds: int) -> dict[str, Any]:
+    """Both analyses in turn, as often as there are rounds, each round with other random vectors."""
+    reference = reference_top(name, subject)
+    records: dict[str, list[dict[str, Any]]] = {"ours": [], "PyHessian": []}
+    for seed in range(rounds):
+        sides = {"ours": our_analysis, "PyHessian": pyhessian_analysis}
+        for side in sorted(sides, reverse=bool(seed % 2)):
+            records[side].append(sides[side](subject, seed))
+    for record in (*records["ours"], *records["PyHessian"]):
+        record["errors"] = relative_errors(record["top"], reference["top"])
+        record["worst_error"] = max(record["errors"])
+    medians = {
+        side: {
+            key: statistics.median(record[key] for record in made)
+            for key in made[0]
+            if isinstance(made[0][key], int | float)
+        }
+        for side, made in records.items()
+    }
+    return {
+        "rounds": rounds,
+        "reference": reference,
+        "records": records,
+        "medians": medians,
+        "times_faster": medians["PyHessian"]["seconds"] / medians["ours"]["seconds"],
+    }
+
+
+def relative_errors(found: list[float], true: list[float]) -> list[float]:
+    """Errors of eigenvalues, paired by their order of magnitude, relative to each."""
+    ordered = sorted(found, key=abs, reverse=True)
+    return [abs(one - other) / abs(other) for one, other in zip(ordered, true, strict=True)]
+
+
+def our_analysis(subject: Subject, seed: int) -> dict[str, Any]:
+    """Graph, Lanczos run, certificates and density."""
+    record: dict[str, Any] = {}
+
+    def analysis() -> None:
+        with open_operator(subject.model, whole_batch(subject)) as operator:
+            timed = TimedOperator(operator)
+            basis = _basis_in_memory(operator)
+            results: list[LanczosResult] = []
+            ran = seconds_of(
+                lambda: results.append(_certified_run(operator, timed, seed, TOLERANCE, basis))
+            )
+            (result,) = results
+            record["lanczos_seconds"] = ran - timed.seconds
+            record.update(_outcome(result), product_seconds=timed.seconds, graph=operator.graph)
+        nodes, _ = gauss_nodes(result.alpha, result.beta, NODES)
+        record.update(lambda_max_of_nodes=float(nodes[-1]), lambda_min_of_nodes=float(nodes[0]))
+
+    record["seconds"] = seconds_of(analysis)
+    # All that is neither a product nor the graph: orthogonalisation, certificates.
+    record["orthogonalisation_share"] = record["lanczos_seconds"] / record["seconds"]
+    return record
+
+
+def pyhessian_analysis(subject: Subject, seed: int) -> dict[str, Any]:
+    """Graph, power iterations and density, each timed."""
+    record: dict[str, Any] = {}
+
+    def analysis() -> None:
+        with open_pyhessian(subject.model, whole_batch(subject)) as peer, repaired() as counted:
+            torch.manual_seed(seed)
+            found: list[list[float]] = []
+            seconds = seconds_of(lambda: found.append(peer.eigenvalues(top_n=TOP)[0]))
+            record.update(top=found[0], eigenvalues_seconds=seconds, top_products=len(counted))
+            (nodes,), _ = peer.density(iter=NODES)
+            record["products"] = len(counted)
+        record.update(lambda_max_of_nodes=float(nodes[-1]), lambda_min_of_nodes=float(nodes[0]))
+
+    record["seconds"] = seconds_of(analysis)
+    return record
+
+
+def reference_top(name: str, subject: Subject) -> dict[str, Any]:
+    """The top 3 to eight digits in float64, or to six in float32 where the model is large.
+
+    Kept beside the weights, as it takes as long as the rest.
+    """
+    path = FOLDER / f"{name}-{subject.digest}-reference.json"
+    if not path.exists():
+        small = sum(p.numel() for p in subject.model.parameters()) < 2e7
+        made = _reference(subject, torch.float64 if small else torch.float32)
+        path.write_text(json.dumps(made, indent=1))
+    return json.loads(path.read_text())
+
+
+def _reference(subject: Subject, dtype: torch.dtype) -> dict[str, Any]:
+    """A run from another start; its basis is on disk, where it may be larger than memory."""
+    model = subject.model.to(dtype)
+    tolerance = 1e-8 if dtype == torch.float64 else 2e-6
+    path = FOLDER / "reference.basis"
+    path.unlink(missing_ok=True)
+    try:
+        with open_operator(model, whole_batch(subject)) as operator:
+            most = min(MOST_STEPS if dtype == torch.float64 else 80, operator.dimension)
+            basis = open_basis(
+                operator.dimension, most + 1, dtype, memory_limit_bytes=1 << 30, path=path
+            )
+            result = _certified_run(operator, operator, -1, tolerance, basis)
+            return _outcome(result) | {"dtype": str(dtype), "tolerance": tolerance}
+    finally:
+        model.to(torch.float32)
+        path.unlink(missing_ok=True)
+
+
+def _certified_run(
+    operator: CurvatureOperator, product: Matvec, seed: int, tolerance: float, basis: Basis
+) -> LanczosResult:
+    """Steps enough for the density, then on until the top are certified or the basis is full."""
+    signs = torch.randint(
+        0, 2, (operator.dimension,), generator=torch_stream(seed, "bench", "start")
+    )
+    start = (2 * signs - 1).to(basis.rows.device, operator.dtype)
+    most = basis.rows.shape[0] - 1
+    state = run(product, begin(start, basis), min(NODES, most), device=operator.device)
+    target = Target(magnitude=TOP, tolerance=tolerance)
+    return decompose(run(product, state, most, target=target, device=operator.device))
+
+
+def _basis_in_memory(operator: CurvatureOperator) -> Basis:
+    """Room for as many steps as six tenths of what is free allow, 200 at most."""
+    free = psutil.virtual_memory().available
+    if operator.device.type == "cuda":
+        free = torch.cuda.mem_get_info(operator.device)[0]
+    affordable = int(0.6 * free) // (operator.dimension * operator.dtype.itemsize)
+    capacity = min(MOST_STEPS, operator.dimension, affordable) + 1
+    return open_basis(operator.dimension, capacity, operator.dtype, device=operator.device)
+
+
+def _outcome(result: LanczosResult) -> dict[str, Any]:
+    pairs = result.ritz_values, result.residual_bounds
+    top = certify_outliers(*pairs, TOP, rounding=result.rounding)
+    return {
+        "top": [one.value for one in top],
+        "bounds": [one.residual_bound for one in top],
+        "certified": [one.certified for one in top],
+        "products": result.steps,
+        "orthogonality": result.orthogonality,
+    }
+
+
+def whole_batch(subject: Subject) -> tuple[Microbatch, ...]:
+    """The probe batch as one part, of which both sides keep the graph."""
+    return microbatches(subject.input_ids_BxT, size=len(subject.input_ids_BxT))
