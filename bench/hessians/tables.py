@@ -47,7 +47,7 @@ def analyses_table(found: dict[str, Any]) -> str:
         [
             table(["top 3 and 30 nodes", "ours", "PyHessian"], rows),
             f"{found['times_faster']:.1f} times faster; medians of {found['rounds']} round(s). "
-            f"Reference: {_values(truth['top'])}, {truth['dtype']}, bounds below "
+            f"Reference: {_values(truth['top'])}, bounds below "
             f"{max(truth['bounds']):.1e}, {truth['products']} products.",
         ]
     )

@@ -30,6 +30,7 @@ from collapse.probes.curvature.pyhessian import open_pyhessian, repaired
 
 TOP, NODES = 3, 30
 MOST_STEPS = 200
+REFERENCE_STEPS, REFERENCE_TOLERANCE = 80, 2e-6
 TOLERANCE = 1e-3  # PyHessian's own, of another kind: it stops at such a change between two steps
 
 Matvec = Callable[[torch.Tensor], torch.Tensor]
@@ -125,34 +126,33 @@ def pyhessian_analysis(subject: Subject, seed: int) -> dict[str, Any]:
 
 
 def reference_top(name: str, subject: Subject) -> dict[str, Any]:
-    """The top 3 to eight digits in float64, or to six in float32 where the model is large.
+    """The top 3 to six digits, by their own certificates.
 
     Kept beside the weights, as it takes as long as the rest.
     """
     path = FOLDER / f"{name}-{subject.digest}-reference.json"
     if not path.exists():
-        small = sum(p.numel() for p in subject.model.parameters()) < 2e7
-        made = _reference(subject, torch.float64 if small else torch.float32)
-        path.write_text(json.dumps(made, indent=1))
+        path.write_text(json.dumps(_reference(subject), indent=1))
     return json.loads(path.read_text())
 
 
-def _reference(subject: Subject, dtype: torch.dtype) -> dict[str, Any]:
-    """A run from another start; its basis is on disk, where it may be larger than memory."""
-    model = subject.model.to(dtype)
-    tolerance = 1e-8 if dtype == torch.float64 else 2e-6
+def _reference(subject: Subject) -> dict[str, Any]:
+    """A longer run from another start; its basis is on disk, where it may exceed the memory."""
     path = FOLDER / "reference.basis"
     path.unlink(missing_ok=True)
     try:
-        with open_operator(model, whole_batch(subject)) as operator:
-            most = min(MOST_STEPS if dtype == torch.float64 else 80, operator.dimension)
+        with open_operator(subject.model, whole_batch(subject)) as operator:
+            most = min(REFERENCE_STEPS, operator.dimension)
             basis = open_basis(
-                operator.dimension, most + 1, dtype, memory_limit_bytes=1 << 30, path=path
+                operator.dimension,
+                most + 1,
+                operator.dtype,
+                memory_limit_bytes=1 << 30,
+                path=path,
             )
-            result = _certified_run(operator, operator, -1, tolerance, basis)
-            return _outcome(result) | {"dtype": str(dtype), "tolerance": tolerance}
+            result = _certified_run(operator, operator, -1, REFERENCE_TOLERANCE, basis)
+            return _outcome(result) | {"tolerance": REFERENCE_TOLERANCE}
     finally:
-        model.to(torch.float32)
         path.unlink(missing_ok=True)
 
 
