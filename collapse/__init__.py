@@ -12,6 +12,7 @@ _HOMES = {
     "load_generation": "collapse.execution.load",
     "sample": "collapse.language.sampling",
     "hessian_spectrum": "collapse.probes.curvature.of_model",
+    "head_ranks": "collapse.probes.heads",
     "legacy_spectrum": "collapse.numerics.spectrum",
 }
 
