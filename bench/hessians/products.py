@@ -23,15 +23,14 @@ def measure_products(subject: Subject, rounds: int) -> dict[str, Any]:
 
     Returns:
         ``seconds``, ``gradients`` (seconds over those of a gradient as training takes it),
-        ``plain_gradients`` (over one through the operations that products go through),
-        ``differences`` (relative to the kept graph's product) and ``missing`` (reasons).
+        ``plain_gradients`` (over one through the operations that products go through) and
+        ``differences`` (relative to the kept graph's product).
     """
     model = subject.model
     dimension = sum(p.numel() for p in model.parameters())
     generator = torch.Generator().manual_seed(1)
     vector_P = torch.randn(dimension, generator=generator).to(subject.input_ids_BxT.device)
-    missing: dict[str, str] = {}
-    with _products(subject, missing) as products:
+    with _products(subject) as products:
         exact = products["kept graph"](vector_P)
         differences = {
             name: float((make(vector_P) - exact).norm() / exact.norm())
@@ -50,7 +49,6 @@ def measure_products(subject: Subject, rounds: int) -> dict[str, Any]:
         "gradients": {name: s / seconds[GRADIENT] for name, s in seconds.items()},
         "plain_gradients": {name: s / seconds[PLAIN_GRADIENT] for name, s in seconds.items()},
         "differences": differences,
-        "missing": missing,
     }
 
 
@@ -69,7 +67,7 @@ def plain_gradient(subject: Subject) -> tuple[torch.Tensor, ...]:
 
 
 @contextmanager
-def _products(subject: Subject, missing: dict[str, str]) -> Iterator[dict[str, Product]]:
+def _products(subject: Subject) -> Iterator[dict[str, Product]]:
     """Ways to make a product, ours and PyHessian's, flat vector in and out."""
     model, ids_BxT = subject.model, subject.input_ids_BxT
     batches = microbatches(ids_BxT, size=len(ids_BxT))
@@ -78,10 +76,7 @@ def _products(subject: Subject, missing: dict[str, str]) -> Iterator[dict[str, P
         found: dict[str, Product] = {}
         found["kept graph"] = stack.enter_context(open_operator(model, batches, graph="keep"))
         found["rebuilt graph"] = stack.enter_context(open_operator(model, batches, graph="rebuild"))
-        try:
-            found["compiled split"] = stack.enter_context(_compiled(model, batches))
-        except NotImplementedError as reason:
-            missing["compiled split"] = str(reason)
+        found["split graph"] = stack.enter_context(open_operator(model, batches, graph="split"))
         stack.enter_context(repaired())
         peer = stack.enter_context(open_pyhessian(model, batches))
         found["PyHessian, one batch"] = lambda vector: _pyhessian_kept(peer, vector, shapes)
@@ -91,21 +86,6 @@ def _products(subject: Subject, missing: dict[str, str]) -> Iterator[dict[str, P
             loader, vector, shapes
         )
         yield found
-
-
-@contextmanager
-def _compiled(model: Any, batches: Any) -> Iterator[Product]:
-    """The compiled split, where this checkout has one.
-
-    Raises:
-        NotImplementedError: it has none.
-    """
-    try:
-        from collapse.probes.curvature.compiled import open_compiled
-    except ImportError as error:
-        raise NotImplementedError(str(error)) from None
-    with open_compiled(model, batches) as operator:
-        yield operator
 
 
 def _pyhessian_kept(peer: Any, vector_P: torch.Tensor, shapes: list[torch.Size]) -> torch.Tensor:

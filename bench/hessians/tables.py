@@ -25,7 +25,6 @@ def products_table(found: dict[str, Any]) -> str:
         )
     head = ["one product", "ms", "gradients", "plain gradients", "differs from kept"]
     lines = [table(head, rows), f"Medians of {found['rounds']} rounds, alternating."]
-    lines += [f"Left out: {name} ({reason})." for name, reason in found["missing"].items()]
     return "\n\n".join(lines)
 
 

@@ -88,7 +88,7 @@ def our_analysis(subject: Subject, seed: int) -> dict[str, Any]:
     record: dict[str, Any] = {}
 
     def analysis() -> None:
-        with open_operator(subject.model, whole_batch(subject)) as operator:
+        with open_operator(subject.model, whole_batch(subject), graph="split") as operator:
             timed = TimedOperator(operator)
             basis = _basis_in_memory(operator)
             results: list[LanczosResult] = []

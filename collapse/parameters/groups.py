@@ -193,8 +193,9 @@ class Curvature:
     outliers: int = setting(3, "eigenvalues of largest magnitude kept out of the bulk", POSITIVE)
     graph: str = setting(
         "auto",
-        "graph behind the products: keep it, rebuild it for each, or auto (keep it where it fits)",
-        one_of("auto", "keep", "rebuild"),
+        "graph of the products: keep, split (kept, a tenth faster once recorded), rebuild (for "
+        "each product), or auto (keep where it fits)",
+        one_of("auto", "keep", "split", "rebuild"),
     )
     memory_gib: float = setting(
         0.0,

@@ -8,7 +8,7 @@ gradient, which is the floor. torch's compiler can take the rest, for a few perc
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
@@ -203,8 +203,10 @@ def pays(products: int, product_seconds: float, *, compiled: bool = False) -> bo
     return products * product_seconds * RECORDING_SAVES > product_seconds + RECORDING_SECONDS
 
 
-def _kept_bytes(graphs: Iterator[SplitGraph], model: nn.Module) -> int:
-    own = {tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers())}
+def _kept_bytes(graphs: Iterable[SplitGraph], model: nn.Module) -> int:
+    own = {
+        tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers())
+    }
     storages = {
         tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
         for graph in graphs

@@ -28,7 +28,7 @@ class SplitGraph(ProductGraph):
         self.program = program
         self.kept = kept
 
-    def product(self, vectors: Tensors, *, again: bool = True) -> MaybeTensors:
+    def product(self, vectors: Tensors, *, again: bool = True) -> MaybeTensors:  # noqa: ARG002
         """The product with a vector; what is kept is kept whatever `again` says."""
         with torch.no_grad():
             return self.program(*vectors, *self.kept)

@@ -171,6 +171,7 @@ class _Recorder(TorchDispatchMode):
         if isinstance(result, torch.Tensor):
             self._follow(node, result, memories)
             return
+        node.meta["memory"] = node  # a list, which has none; what is in it has
         for place, one in enumerate(result):
             if isinstance(one, torch.Tensor):
                 self._follow(self._graph.call_function(getitem, (node, place)), one, memories)
