@@ -183,7 +183,6 @@ def _may_be_written(memory: _Memory, node: fx.Node, target: Any, others: list[An
         and not node.kwargs
         and len(others) == len(node.args) - 1
         and target.meta["layout"] == node.meta["layout"]
-        and target.meta["layout"].is_dense
         and memory.is_free(target, memory.position[node])
         and all(
             other.meta["memory"] is not target.meta["memory"]

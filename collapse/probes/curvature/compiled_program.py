@@ -31,7 +31,7 @@ class SplitGraph(ProductGraph):
     def product(self, vectors: Tensors, *, again: bool = True) -> MaybeTensors:  # noqa: ARG002
         """The product with a vector; what is kept is kept whatever `again` says."""
         with torch.no_grad():
-            return self.program(*vectors, *self.kept)
+            return self.program(*(vector.contiguous() for vector in vectors), *self.kept)
 
 
 class Programs:
@@ -77,14 +77,24 @@ class Programs:
 
 
 def checked(split: SplitGraph, vectors: Tensors, expected: MaybeTensors) -> SplitGraph:
-    """The split graph, once it gives the product it was made of.
+    """The split graph, once it has given the product it was made of with its sign changed.
+
+    For the negative of the vector: what was taken for constant and is not would keep its sign.
+
+    Args:
+        split: of one microbatch.
+        vectors: parts of the vector that it was recorded with.
+        expected: the product with that vector.
 
     Raises:
-        CannotSplit: it gives another one.
+        CannotSplit: it gives another one, or fails.
     """
-    found = split.product(vectors)
+    try:
+        found = split.product([-vector for vector in vectors])
+    except RuntimeError as error:
+        raise CannotSplit(f"the recorded product fails: {_one_line(error)}") from error
     pairs = [(f, e) for f, e in zip(found, expected, strict=True) if e is not None]
-    difference = torch.stack([(f - e).norm().double() for f, e in pairs]).norm()
+    difference = torch.stack([(f + e).norm().double() for f, e in pairs]).norm()
     scale = torch.stack([e.norm().double() for _, e in pairs]).norm()
     if not difference <= AGREEMENT * scale:
         raise CannotSplit(
@@ -108,13 +118,13 @@ def _compile(recording: Recording, vectors: Tensors) -> Program:
     absent = len(output.args[0])
     output.args = ([output.args[0][place] for place in places],)
     module = fx.GraphModule(nn.Module(), recording.graph)
-    examples = [*(vector.detach() for vector in vectors), *recording.kept]
+    examples = [*(vector.detach().contiguous() for vector in vectors), *recording.kept]
     try:
         with torch.no_grad():
             run: Any = _inductor.compile(module, examples)
             run(*examples)  # the last of it is compiled now
     except Exception as error:  # a compiler fails in ways of its own, and none may stop a product
-        raise CannotSplit(f"not compiled: {' '.join(str(error).split())[:200]}") from error
+        raise CannotSplit(f"not compiled: {_one_line(error)}") from error
 
     def program(*inputs: torch.Tensor) -> MaybeTensors:
         parts: list[torch.Tensor | None] = [None] * absent
@@ -123,3 +133,7 @@ def _compile(recording: Recording, vectors: Tensors) -> Program:
         return parts
 
     return program
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

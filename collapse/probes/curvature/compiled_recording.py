@@ -46,16 +46,6 @@ class Layout:
         """That of a tensor."""
         return cls(tuple(tensor.shape), tuple(tensor.stride()), tensor.dtype)
 
-    @property
-    def is_dense(self) -> bool:
-        """Whether each entry has memory of its own, with no gaps, in any order of the axes."""
-        step = 1
-        for stride, size in sorted(zip(self.strides, self.shape, strict=True)):
-            if size > 1 and stride != step:
-                return False
-            step *= size
-        return True
-
     def stand_in(self) -> torch.Tensor:
         """A tensor without memory that lies so."""
         return torch.empty_strided(self.shape, self.strides, dtype=self.dtype, device="meta")
@@ -89,7 +79,8 @@ def record(product: Callable[[Tensors], MaybeTensors], vectors: Tensors) -> Reco
         CannotSplit: what is done depends on the values, or writes over what is to be kept.
     """
     recorder = _Recorder()
-    own = [vector.clone() for vector in vectors]  # no other tensor is to be taken for the vector
+    # No other tensor is to be taken for the vector; and its parts are to lie as always.
+    own = [vector.clone(memory_format=torch.contiguous_format) for vector in vectors]
     for place, vector in enumerate(own):
         recorder.name(vector, f"vector_{place}")
     # Backward passes of other devices would run in threads that the mode does not reach.
