@@ -42,8 +42,6 @@ def metrics(spectrum: HessianSpectrum, prefix: str) -> dict[str, float]:
     if len(spectrum.probes) > 1:
         values |= _bulk_metrics(spectrum)
         values["negative_share"] = negative_share(*zip(*spectrum.nodes, strict=True))
-        for count, bulk in spectrum.bulks.items():
-            values[f"spectral_ratio_k{count}"] = bulk.spectral_ratio
     if legacy := _legacy(spectrum):
         values["legacy_ratio"] = legacy.spectral_ratio
         values["iqr_ratio"] = legacy.iqr_ratio
@@ -58,7 +56,11 @@ def _bulk_metrics(spectrum: HessianSpectrum) -> dict[str, float | Estimate | Non
     names = ["bulk_center", "bulk_width", "trace", "variance"]
     if not spectrum.contradictions:
         names += ["spectral_ratio", "outlier_separation"]
-    return {name: getattr(spectrum.bulk, name) for name in names}
+    values = {name: getattr(spectrum.bulk, name) for name in names}
+    if not spectrum.contradictions:
+        for count, bulk in spectrum.bulks.items():
+            values[f"spectral_ratio_k{count}"] = bulk.spectral_ratio
+    return values
 
 
 def _plain(values: Mapping[str, float | Estimate | None]) -> dict[str, float]:
