@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from collapse.errors import BadParameter
-from collapse.language.corpora.source import corpus_fingerprint
+from collapse.language.corpora.source import check_training_text, corpus_fingerprint
 from collapse.language.presets import preset_names, preset_settings
 from collapse.language.pretrained import check_model, content_digest
 from collapse.language.tokenizer import check_tokenizer
-from collapse.parameters.doors import Hessian
+from collapse.parameters.doors import Hessian, Surgery
 from collapse.parameters.overrides import read_overrides
 from collapse.parameters.study import StudyFile
 from collapse.stages.fingerprint import chain_fingerprint, fingerprints
 from collapse.stages.plan import Chain, Plan, merge_equal
+from collapse.stages.schedule import planned_points
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,17 @@ def prepare_plan(study: StudyFile, plan: Plan) -> Prepared:
         if hasattr(parameters, "preset"):
             check_preset(parameters.preset, parameters.preset_overrides)
             check_lengths(parameters)
+            check_training_text(parameters.corpus, parameters.training_text)
+        if step.stage == "baseline":
+            planned_points(parameters)
+        if isinstance(parameters, Surgery):
+            check_surgery(parameters)
         if isinstance(parameters, Hessian):
             check_curvature(parameters)
             if parameters.preset not in {*preset_names(), *contents}:
                 contents[parameters.preset] = content_digest(parameters.preset)
-    # The device is known to torch alone; by now nothing is left to be refused quickly.
+    # What follows needs torch; by now nothing is left to be refused quickly.
+    check_frozen(plan)
     from collapse.stages.device import where_bits_come_from
 
     where = where_bits_come_from(plan.steps[0].parameters.device)
@@ -95,6 +102,42 @@ def check_preset(preset: str, overrides: str) -> None:
         )
     else:
         check_model(preset)
+
+
+def check_frozen(plan: Plan) -> None:
+    """See that every model has the weights that are not to be trained, and others.
+
+    Raises:
+        BadParameter: it has none of such a name.
+        BadModel: it has no others.
+    """
+    every = [step.parameters for step in plan.steps if getattr(step.parameters, "freeze", "")]
+    for preset, overrides, freeze in {(p.preset, p.preset_overrides, p.freeze) for p in every}:
+        from collapse.language.training.freezing import check_freeze
+
+        check_freeze(preset, read_overrides(overrides), freeze)
+
+
+def check_surgery(parameters: Surgery) -> None:
+    """See that a preset has the gains or the norm that pruning is to use.
+
+    Raises:
+        BadParameter: it has not.
+    """
+    if parameters.preset not in preset_names():
+        return
+    overrides = read_overrides(parameters.preset_overrides)
+    if preset_settings(parameters.preset, **overrides).get("qk_norm"):
+        return
+    asked = {
+        f"prune_by={parameters.prune_by}": "gamma" in parameters.prune_by,
+        f"prune_at={parameters.prune_at}": parameters.prune_at in {"rescaled", "after_norm"},
+    }
+    for name in (name for name, wanted in asked.items() if wanted):
+        raise BadParameter(
+            f"{name} needs a norm on the keys, and {parameters.preset} has none here: "
+            "give preset_overrides=qk_norm=true, or leave it at auto"
+        )
 
 
 def check_curvature(parameters: Hessian) -> None:

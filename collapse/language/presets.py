@@ -81,6 +81,18 @@ _PRESETS: Mapping[str, Mapping[str, Any]] = {
         "feed_forward": "relu2",
         "qk_norm": True,
     },
+    # The same kind of model for two cores, its heads half as wide.
+    "qknorm-2m": {
+        "vocab_size": 1024,
+        "hidden_size": 192,
+        "intermediate_size": 768,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 6,
+        "num_key_value_heads": 3,
+        "max_position_embeddings": 256,
+        "feed_forward": "relu2",
+        "qk_norm": True,
+    },
     "tiny-small": _tiny(256, 4, 4, 1024),
     "tiny-medium": _tiny(384, 6, 8, 1536),
     "tiny-large": _tiny(512, 8, 8, 2048),

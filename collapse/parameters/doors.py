@@ -17,7 +17,6 @@ from collapse.parameters.fields import (
     setting,
 )
 from collapse.parameters.groups import (
-    Curvature,
     First,
     Later,
     Model,
@@ -28,8 +27,9 @@ from collapse.parameters.groups import (
     Text,
     Training,
 )
+from collapse.parameters.probe_groups import Curvature, HeadBatch, Pruning, Rank
 
-PROBES = ("quality", "hessian")
+PROBES = ("quality", "hessian", "svd_probe", "surgery")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,42 @@ class Hessian(Curvature, Sampling, Recursion, Training, Later, First, Model, Tex
 
 
 @dataclass(frozen=True, kw_only=True)
-class Experiment(Curvature, Sampling, Recursion, Training, Later, First, Model, Text, Study):
+class SvdProbe(
+    Rank, HeadBatch, Sampling, Recursion, Training, Later, First, Model, Text, Place, Study
+):
+    """Take the singular values of every head's keys and queries at a generation."""
+
+    OWN = (Place, Rank, HeadBatch)
+
+    generation: int = option(1, "generation to look at", NOT_NEGATIVE, identity=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surgery(
+    Pruning, HeadBatch, Sampling, Recursion, Training, Later, First, Model, Text, Place, Study
+):
+    """Prune directions of a generation's keys, and see what the loss says."""
+
+    OWN = (Place, Pruning, HeadBatch)
+
+    generation: int = option(1, "generation to look at", NOT_NEGATIVE, identity=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment(
+    Pruning,
+    Rank,
+    HeadBatch,
+    Curvature,
+    Sampling,
+    Recursion,
+    Training,
+    Later,
+    First,
+    Model,
+    Text,
+    Study,
+):
     """Run a study: arms x seeds x generations, then the report (entry point main)."""
 
     arms: str = option(
@@ -109,6 +144,8 @@ DOORS: dict[str, type] = {
     "recurse_step": RecurseStep,
     "quality": Quality,
     "hessian": Hessian,
+    "svd_probe": SvdProbe,
+    "surgery": Surgery,
     "report": Report,
     "main": Experiment,
 }

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,42 @@ def _is_study(value: str) -> bool:
     return bool(value) and (Path(value).suffix in {".yaml", ".yml"} or is_name(value))
 
 
+def numbers(text: str) -> list[float]:
+    """The numbers of a list separated by commas; none for an empty one.
+
+    Raises:
+        ValueError: something in it is no number.
+    """
+    return [float(word) for word in text.split(",")] if text else []
+
+
+def _rising(least: float, most: float) -> Callable[[str], bool]:
+    """True for a list of numbers in a range, each larger than the one before."""
+
+    def check(text: str) -> bool:
+        try:
+            found = numbers(text)
+        except ValueError:
+            return False
+        in_range = all(least <= number <= most for number in found)
+        return in_range and all(a < b for a, b in pairwise(found))
+
+    return check
+
+
+def _are_strategies(value: str) -> bool:
+    return value == "auto" or set(value.split(",")) <= {"svd", "gamma", "random"}
+
+
+def _are_parts_of_names(value: str) -> bool:
+    return not value or all(word.replace(".", "_").isidentifier() for word in value.split(","))
+
+
 NAME = Rule(is_name, "letters, digits, - and _")
 NAMES = Rule(lambda value: all(map(is_name, value.split(","))), "names separated by commas")
 LINE = Rule(_is_line, "a name or a path")
+TOKEN_COUNTS = Rule(_rising(0, 1e15), "rising numbers of tokens separated by commas")
+PERCENTS = Rule(_rising(0, 90), "rising percentages from 0 to 90 separated by commas")
+STRATEGIES = Rule(_are_strategies, "auto, or some of svd, gamma, random separated by commas")
+FREEZE = Rule(_are_parts_of_names, "parts of parameter names separated by commas")
 STUDY = Rule(_is_study, "letters, digits, - and _, or a path that ends in .yaml")

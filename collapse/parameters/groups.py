@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 from collapse.parameters.fields import (
     FRACTION,
+    FREEZE,
     LINE,
     NAME,
     NOT_NEGATIVE,
     POSITIVE,
     SHARE,
     STUDY,
-    at_least,
+    TOKEN_COUNTS,
     one_of,
     option,
     setting,
@@ -55,7 +56,7 @@ class Text:
     corpus: str = setting(
         "stories",
         "stories, python, python:PACKAGE,..., a path (.txt .jsonl .parquet or a folder of them), "
-        "or a Hugging Face dataset name",
+        "NAME=PATH+NAME=PATH for one corpus of named parts, or a Hugging Face dataset name",
         LINE,
         identity=False,  # the content's fingerprint is what counts, not where it lies
     )
@@ -95,6 +96,12 @@ class First:
 
     baseline_steps: int = setting(1200, "optimizer steps of generation 0", POSITIVE)
     baseline_documents: int = setting(40_000, "human documents offered to generation 0", POSITIVE)
+    checkpoint_tokens: str = setting(
+        "",
+        "token counts at which the weights of generation 0 are kept on the way, separated by "
+        "commas, 0 for untrained ones; svd_probe looks at each",
+        TOKEN_COUNTS,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +142,18 @@ class Training:
     )
     clip_norm: float = setting(1.0, "largest gradient norm, 0 for no clipping", NOT_NEGATIVE)
     precision: str = setting("float32", "float32, bf16 or fp16", one_of("float32", "bf16", "fp16"))
+    training_text: str = setting(
+        "all",
+        "human text to train on: all, simple or complex (below or above the corpus's median "
+        "complexity), or a part of a corpus that is given as NAME=PATH+NAME=PATH",
+        NAME,
+    )
+    freeze: str = setting(
+        "",
+        "weights that are not trained: parts of their names, separated by commas, such as "
+        "q_norm,k_norm",
+        FREEZE,
+    )
     evaluate_every: int = setting(
         200, "steps between looks at the validation text, 0 for the end only", NOT_NEGATIVE
     )
@@ -159,54 +178,6 @@ class Sampling:
     max_new_tokens: int = setting(200, "longest sample, in tokens", POSITIVE)
     min_characters: int = setting(20, "shorter samples are dropped, and counted", NOT_NEGATIVE)
     sampling_batch: int = setting(256, "samples drawn at once", POSITIVE)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Curvature:
-    """How the spectrum of the loss's Hessian is taken."""
-
-    mode: str = setting(
-        "density",
-        "density (ends, density and bulk) or quick (the ends alone)",
-        one_of("density", "quick"),
-    )
-    backend: str = setting(
-        "lanczos",
-        "lanczos, or pyhessian (the package, for comparison)",
-        one_of("lanczos", "pyhessian"),
-    )
-    operator: str = setting("hessian", "hessian or gauss_newton", one_of("hessian", "gauss_newton"))
-    probe_texts: str = setting(
-        "human,own",
-        "texts to look at: human (held out), own (what the generation was trained on), or both",
-        one_of("human", "own", "human,own"),
-    )
-    probe_tokens: int = setting(2048, "tokens of the batch of each text", POSITIVE)
-    probe_parts: int = setting(
-        8, "parts of a batch, from which errors over data come, 1 for none", POSITIVE
-    )
-    probe_vectors: int = setting(4, "probe vectors of the density", at_least(2))
-    density_steps: int = setting(8, "Lanczos steps of each further probe vector", POSITIVE)
-    lanczos_steps: int = setting(
-        50, "Lanczos steps of the first probe vector at most (30 at least)", at_least(30)
-    )
-    outliers: int = setting(3, "eigenvalues of largest magnitude kept out of the bulk", POSITIVE)
-    graph: str = setting(
-        "auto",
-        "graph of the products: keep, split (kept, a tenth faster once recorded), rebuild (for "
-        "each product), or auto (keep where it fits)",
-        one_of("auto", "keep", "split", "rebuild"),
-    )
-    memory_gib: float = setting(
-        0.0,
-        "memory for kept graphs, and for the Lanczos basis, 0 for half of what is free",
-        NOT_NEGATIVE,
-        identity=False,
-    )
-    layer_spectra: bool = setting(False, "true: the ends of every layer's own block, too")
-    overlap: bool = setting(
-        False, "true: the overlap of top eigenvectors with the generation before, and with 0"
-    )
 
 
 @dataclass(frozen=True, kw_only=True)

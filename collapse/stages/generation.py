@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,10 @@ from collapse.measurement import Measurement
 from collapse.numerics.streams import stream_seed
 from collapse.parameters.doors import Baseline, RecurseStep
 from collapse.parameters.overrides import read_overrides
+from collapse.probes.curvature.processes import place
 from collapse.stages.arms import Portion, ledger
 from collapse.stages.device import choose_device
+from collapse.stages.schedule import PlannedPoint, hand_over, keeper
 from collapse.stages.texts import note_of, write_texts
 from collapse.stages.workspace import Workspace, by_increments
 
@@ -132,8 +135,19 @@ def train_generation(
     *,
     steps: int,
     learning_rate_scale: float = 1.0,
+    schedule: Sequence[PlannedPoint] = (),
 ) -> Iterator[Measurement]:
     """Train on the portions, and leave the checkpoint, the texts, the ledger and a summary.
+
+    Args:
+        parameters: of the stage.
+        workspace: where it reads and writes.
+        ground: what the study prepared.
+        model: trained in place.
+        portions: the text.
+        steps: optimizer steps.
+        learning_rate_scale: what the peak learning rates are multiplied by.
+        schedule: points at which the weights are kept on the way.
 
     Yields:
         The measurements of training, at optimizer steps.
@@ -155,6 +169,8 @@ def train_generation(
             seed=stream_seed(parameters.seed, "training", parameters.generation),
             state_folder=workspace.state / "training",
             validation=_validation(ground),
+            on_checkpoint=keeper(schedule, ground.tokenizer, workspace.state),
+            checkpoint_steps=[point.step for point in schedule],
             progress=by_increments(advance),
         ):
             last |= measurement.values
@@ -165,10 +181,13 @@ def train_generation(
         "body_parameters": body_parameter_count(model),
         "recipe": asdict(recipe),
         "ledger": accounts,
+        "text_complexity": _complexity(ground, portions),
         "last": last,
     }
     _write_json(workspace, "training_summary.json", summary)
     save_checkpoint(model, ground.tokenizer, workspace.folder / "checkpoint")
+    if schedule and place()[0] == 0:  # only the first process keeps weights on the way
+        hand_over(schedule, workspace.state, workspace.folder)
     yield Measurement(
         steps,
         {
@@ -176,6 +195,7 @@ def train_generation(
             "train/body_parameters": summary["body_parameters"],
             "text/tokens_offered": accounts["tokens_offered"],
             "text/distinct_documents": accounts["distinct_documents"],
+            "text/complexity": summary["text_complexity"],
         },
     )
 
@@ -203,6 +223,12 @@ def _pack(ground: Ground, portions: Sequence[Portion]) -> np.ndarray:
         for portion in portions
     ]
     return np.concatenate(parts)
+
+
+def _complexity(ground: Ground, portions: Sequence[Portion]) -> float:
+    """Mean score of the documents that are trained on, on the scale of the study's corpus."""
+    scale = ground.human.scale
+    return fmean(scale.score(text) for portion in portions for text in portion.texts)
 
 
 def _validation(ground: Ground) -> np.ndarray:

@@ -56,6 +56,8 @@ def prepare(parameters: Prepare, workspace: Workspace) -> Iterator[Measurement]:
             )
         )
         workspace.datasets.append(note)
+    for part, documents in card.parts.items():
+        values[f"corpus/part_{part}_documents"] = documents
     (workspace.folder / "budget.json").write_text(json.dumps(values, indent=2))
     yield Measurement(0, values)
 

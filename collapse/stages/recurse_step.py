@@ -64,7 +64,10 @@ def _sources(parameters: RecurseStep, workspace: Workspace, ground: Ground, pare
 
     def fresh(budget: int) -> Portion:
         documents = ground.human.fresh(
-            parameters.seed, parameters.generation, exclude=_human_text_read(lineage)
+            parameters.seed,
+            parameters.generation,
+            exclude=_human_text_read(lineage),
+            choice=parameters.training_text,
         )
         return take("human_fresh", documents, budget, ground.encode)
 

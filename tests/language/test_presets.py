@@ -18,6 +18,7 @@ TOTALS = {
     "code-28m": 28_355_328,
     "code-char": 2_748_672,
     "qknorm-88m": 88_630_528,
+    "qknorm-2m": 1_820_608,
     "pocket": 524_928,
 }
 # d, layers, d_ff: attention 4 d^2, two-matrix feed-forward 2 d d_ff, two gains a layer and one more

@@ -352,6 +352,37 @@ def test_another_trainings_state_is_passed_over_and_replaced(changed, tmp_path):
     assert_same_bits(whole, resumed)
 
 
+@pytest.mark.parametrize(
+    ("change", "factors"),
+    [
+        # Warmup over w steps adds up to (w + 1) / 2, and so do m steps of a fall to zero, linear
+        # or along a cosine: the step after the last is at zero.
+        ({"schedule": "constant", "warmup_steps": 0}, 12),
+        ({"schedule": "constant", "warmup_steps": 4}, 5 / 2 + 8),
+        ({"schedule": "linear", "warmup_steps": 2}, 3 / 2 + 11 / 2),
+        ({"schedule": "cosine", "warmup_steps": 3}, 4 / 2 + 10 / 2),
+        # A trapezoid: 2 of warmup, 4 at the top, 6 that fall to a fifth of it.
+        (
+            {
+                "schedule": "linear",
+                "warmup_steps": 2,
+                "decay_fraction": 0.5,
+                "final_learning_rate_fraction": 0.2,
+            },
+            3 / 2 + 4 + 6 * 0.2 + 0.8 * 7 / 2,
+        ),
+    ],
+)
+def test_rates_add_up_to_their_closed_form(change, factors):
+    rates = {"learning_rate": 3e-3, "muon_learning_rate": 0.02}
+    for recipe in (replace(RECIPE, **rates, **change), replace(MUON, **rates, **change)):
+        *before, last = train(llama(), STREAM, recipe, seed=0)
+        assert last.values["train/learning_rate_sum"] == pytest.approx(3e-3 * factors)
+        muon = last.values.get("train/muon_learning_rate_sum")
+        assert muon == (pytest.approx(0.02 * factors) if recipe.optimizer == "muon" else None)
+        assert not any("learning_rate_sum" in name for one in before for name in one.values)
+
+
 def test_checkpoints_are_shown_when_asked():
     shown = []
 

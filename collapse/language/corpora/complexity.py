@@ -1,29 +1,115 @@
-"""Simple and complex text: a score of how hard a text is to read, and a corpus cut at its median.
+"""Simple and complex text: a scale of how hard a text is to read, fitted to a corpus.
 
-The score needs no word list from outside. It is the mean of three z-scores over the corpus: letters
-a word, words a sentence (as a logarithm, since sentence lengths are skewed), and the share of words
-that are not among the corpus's own commonest ones. The first two are the terms of the classical
-readability formulas (Flesch 1948; Kincaid and others 1975), the third that of Dale and Chall (1948)
-with a list taken from the corpus.
+The score needs no word list from outside. It is the mean of three z-scores: letters a word, words a
+sentence (as a logarithm, since sentence lengths are skewed), and the share of words that are not
+among the corpus's own commonest ones. The first two are the terms of the classical readability
+formulas (Flesch 1948; Kincaid and others 1975), the third that of Dale and Chall (1948) with a list
+taken from the corpus.
 """
 
 import hashlib
+import json
 import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from statistics import fmean, median, pstdev
 from typing import ClassVar, Literal, Protocol
 
 from collapse.errors import BadCorpus
+
+BY_SCORE = ("simple", "complex")
+"""The halves of a corpus: what scores below its median, and the others."""
 
 COMMON_WORDS = 1000
 """Size of the list of the corpus's own commonest words."""
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*(?:\s|$)|\n\s*\n")
+
+_Features = tuple[float, ...]
+"""Letters a word, log(1 + words a sentence), share of words that are not common."""
+
+
+@dataclass(frozen=True)
+class ComplexityScale:
+    """How complex a text is, measured against the texts that the scale was fitted to.
+
+    Attributes:
+        common_words: the commonest words of those texts, in order of the alphabet.
+        means: of the three features over those texts.
+        spreads: their population standard deviations.
+        median: of the scores of those texts.
+        simple_share: share of those texts that score below the median.
+    """
+
+    common_words: tuple[str, ...]
+    means: _Features
+    spreads: _Features
+    median: float
+    simple_share: float
+
+    @classmethod
+    def fit(cls, texts: Sequence[str]) -> "ComplexityScale":
+        """The scale of some texts, at least one; their order does not matter.
+
+        Over the texts themselves the scores have the mean 0.
+        """
+        common = _commonest(texts)
+        known = frozenset(common)
+        features = [_features(text, known) for text in texts]
+        columns = list(zip(*features, strict=True))
+        means, spreads = tuple(map(fmean, columns)), tuple(map(pstdev, columns))
+        unplaced = cls(common, means, spreads, median=0.0, simple_share=0.0)
+        scores = [unplaced._score(row) for row in features]
+        middle = median(scores)
+        below = sum(score < middle for score in scores) / len(scores)
+        return replace(unplaced, median=middle, simple_share=below)
+
+    @classmethod
+    def read(cls, path: Path) -> "ComplexityScale":
+        """The scale that `write` left.
+
+        Raises:
+            BadCorpus: the file is missing or damaged.
+        """
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            return cls(
+                common_words=tuple(content["common_words"]),
+                means=tuple(content["means"]),
+                spreads=tuple(content["spreads"]),
+                median=content["median"],
+                simple_share=content["simple_share"],
+            )
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise BadCorpus(f"{path} cannot be read ({error}); prepare it again") from None
+
+    def write(self, path: Path) -> None:
+        """Write the scale as JSON, from which it comes back to the bit."""
+        path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+
+    def score(self, text: str) -> float:
+        """How complex a text is: the mean of its three z-scores, higher is more complex.
+
+        A text without words counts as the simplest in every feature.
+        """
+        return self._score(_features(text, self._known))
+
+    def is_simple(self, text: str) -> bool:
+        """Whether a text scores below the median."""
+        return self.score(text) < self.median
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(self.common_words)
+
+    def _score(self, features: _Features) -> float:
+        rows = zip(features, self.means, self.spreads, strict=True)
+        return fmean((value - mean) / spread if spread else 0.0 for value, mean, spread in rows)
 
 
 class _Finite(Protocol):
@@ -62,50 +148,34 @@ class HalfCorpus:
             BadCorpus: no two documents differ in their score, so that there is nothing to cut.
         """
         texts = list(dict.fromkeys(self.whole.documents(limit)))
-        scores = complexity_scores(texts)
-        if len(set(scores)) < 2:
-            raise BadCorpus(f"corpus {self.name!r}: its {len(texts)} documents do not differ")
-        middle = median(scores)
-        for text, score in zip(texts, scores, strict=True):
-            if (score < middle) == (self.half == "simple"):
+        scale = ComplexityScale.fit(texts) if texts else None
+        if scale is None or not scale.simple_share:
+            raise BadCorpus(
+                f"corpus {self.name!r}: its {len(texts)} documents do not differ enough to be cut "
+                "at their median"
+            )
+        for text in texts:
+            if scale.is_simple(text) == (self.half == "simple"):
                 yield text
 
 
-def complexity_scores(texts: Sequence[str]) -> list[float]:
-    """How complex each text is among these texts; mean 0, higher is more complex.
-
-    Args:
-        texts: N texts. One without words counts as the simplest.
-
-    Returns:
-        N scores: the mean of three z-scores, as described in this module's first lines.
-    """
-    words = [_WORD.findall(text.lower()) for text in texts]
-    common = _commonest(words)
-    features = [
-        (
-            sum(map(len, found)) / max(len(found), 1),
-            math.log1p(len(found) / _count_sentences(text)),
-            sum(word not in common for word in found) / max(len(found), 1),
-        )
-        for text, found in zip(texts, words, strict=True)
-    ]
-    columns = [_z_scores(column) for column in zip(*features, strict=True)]
-    return [fmean(row) for row in zip(*columns, strict=True)]
+def _features(text: str, common: frozenset[str]) -> _Features:
+    words = _WORD.findall(text.lower())
+    count = max(len(words), 1)
+    return (
+        sum(map(len, words)) / count,
+        math.log1p(len(words) / _count_sentences(text)),
+        sum(word not in common for word in words) / count,
+    )
 
 
-def _commonest(words: Iterable[list[str]]) -> frozenset[str]:
-    counts = Counter(word for found in words for word in found)
+def _commonest(texts: Iterable[str]) -> tuple[str, ...]:
+    counts = Counter(word for text in texts for word in _WORD.findall(text.lower()))
     # Ties are broken by the word, so that the order of the texts does not matter.
     ranked = sorted(counts, key=lambda word: (-counts[word], word))
-    return frozenset(ranked[:COMMON_WORDS])
+    return tuple(sorted(ranked[:COMMON_WORDS]))
 
 
 def _count_sentences(text: str) -> int:
     sentences = _SENTENCE_END.split(text)
     return max(sum(bool(_WORD.search(sentence)) for sentence in sentences), 1)
-
-
-def _z_scores(values: Sequence[float]) -> list[float]:
-    mean, spread = fmean(values), pstdev(values)
-    return [(value - mean) / spread if spread else 0.0 for value in values]

@@ -1,20 +1,24 @@
 """Human text: a corpus is split once, and chains draw their training text from it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from collapse.errors import BadCorpus, BadParameter
+from collapse.language.corpora.complexity import BY_SCORE, ComplexityScale
+from collapse.language.corpora.parts import EVERY_TEXT
 from collapse.language.corpora.preparation import prepare_corpus
 from collapse.language.corpora.prepared import (
     CorpusCard,
     iterate_texts,
     read_card,
     read_texts,
+    scale_file,
     texts_file,
 )
-from collapse.language.corpora.source import StoriesSource
+from collapse.language.corpora.source import StoriesSource, require_choice
 from collapse.language.corpora.splits import HELDOUT_SPLITS, split_of, text_hash
 
 __all__ = ["CorpusCard", "HumanText", "prepare_corpus"]
@@ -50,6 +54,15 @@ class HumanText:
             )
         return text
 
+    @cached_property
+    def scale(self) -> ComplexityScale:
+        """How complex the corpus's training texts are: the one scale of a study.
+
+        Raises:
+            BadCorpus: its file is missing or damaged.
+        """
+        return ComplexityScale.read(scale_file(self.folder))
+
     def heldout(self, split: str) -> list[str]:
         """The documents of a held-out split, in random order.
 
@@ -62,7 +75,12 @@ class HumanText:
         return read_texts(texts_file(self.folder, split)).to_pylist()
 
     def fresh(
-        self, seed: int, generation: int, *, exclude: AbstractSet[int] = frozenset()
+        self,
+        seed: int,
+        generation: int,
+        *,
+        exclude: AbstractSet[int] = frozenset(),
+        choice: str = EVERY_TEXT,
     ) -> Iterator[str]:
         """Yield training documents for a generation; take as many as are needed.
 
@@ -76,24 +94,43 @@ class HumanText:
         generation: with the hashes of what earlier generations took in ``exclude``, generations are
         disjoint and follow each other through that order.
 
+        Where only some of the text is chosen, those documents come in the same order, and the
+        others are left out.
+
         Args:
             seed: the chain's.
             generation: 0, 1, ...
             exclude: ``text_hash`` of documents not to yield of a finite corpus.
+            choice: ``all``; the name of a part of the corpus; or, where no part is called so,
+                ``simple`` (what scores below the median of ``scale``) or ``complex`` (the others).
 
         Raises:
-            BadCorpus: when asked for one more document than a finite corpus has.
+            BadParameter: the corpus has no such part.
+            BadCorpus: when asked for one more document than a finite corpus has, or where no text
+                scores below the median.
         """
+        require_choice(self.card.name, list(self.card.parts), choice)
+        is_chosen = self._by_score(choice)
         if self.card.is_generative:
-            yield from self._drawn(seed, generation)
+            yield from filter(is_chosen, self._drawn(seed, generation))
             return
         taken: set[int] = set()
-        for text in self._permuted(seed):
+        for text in filter(is_chosen, self._permuted(seed, choice)):
             name = text_hash(text)
             if name not in taken and name not in exclude:
                 taken.add(name)
                 yield text
-        raise BadCorpus(self._exhausted(generation, len(taken)))
+        raise BadCorpus(self._exhausted(generation, len(taken), choice))
+
+    def _by_score(self, choice: str) -> Callable[[str], bool]:
+        if choice not in BY_SCORE or choice in self.card.parts:
+            return lambda _text: True
+        if not self.scale.simple_share:
+            raise BadCorpus(
+                f"training_text={choice}: the documents of corpus {self.card.name!r} do not differ "
+                "enough to be cut at their median"
+            )
+        return lambda text: self.scale.is_simple(text) == (choice == "simple")
 
     def _drawn(self, seed: int, generation: int) -> Iterator[str]:
         from collapse.numerics.streams import numpy_stream
@@ -104,17 +141,23 @@ class HumanText:
                 if split_of(text) == "train":
                     yield text
 
-    def _permuted(self, seed: int) -> Iterator[str]:
+    def _permuted(self, seed: int, choice: str) -> Iterator[str]:
         from collapse.numerics.streams import numpy_stream
 
-        texts = read_texts(texts_file(self.folder, "train"))
-        order = numpy_stream(seed, "human").permutation(len(texts))
-        yield from iterate_texts(texts, order.tolist())
+        path = texts_file(self.folder, "train")
+        texts = read_texts(path)
+        order = numpy_stream(seed, "human").permutation(len(texts)).tolist()
+        if choice in self.card.parts:
+            parts = read_texts(path, "part").to_pylist()
+            order = [index for index in order if parts[index] == choice]
+        yield from iterate_texts(texts, order)
 
-    def _exhausted(self, generation: int, taken: int) -> str:
+    def _exhausted(self, generation: int, taken: int, choice: str) -> str:
         total = self.card.documents["train"]
+        chosen = "" if choice == EVERY_TEXT else f" of training_text={choice}"
         return (
             f"corpus {self.card.name!r} is used up in generation {generation}: of its {total} "
-            f"training documents the {taken} that earlier generations had not used are all taken; "
-            "lower the tokens a generation or the number of generations, or take a larger corpus"
+            f"training documents the {taken}{chosen} that earlier generations had not used are all "
+            "taken; lower the tokens a generation or the number of generations, or take a larger "
+            "corpus"
         )

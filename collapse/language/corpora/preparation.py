@@ -1,33 +1,36 @@
 """Preparing a corpus: one pass over it, split by hash, into files."""
 
-import hashlib
-import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from collapse.errors import BadCorpus, BadParameter, StoreError
-from collapse.language.corpora.complexity import HalfCorpus
+from collapse.language.corpora.complexity import ComplexityScale
 from collapse.language.corpora.files import FileCorpus
+from collapse.language.corpora.parts import PartedCorpus
 from collapse.language.corpora.prepared import (
     CorpusCard,
     clear,
+    iterate_texts,
+    read_texts,
+    scale_file,
     texts_file,
     write_card,
+    write_parted_texts,
     write_texts,
 )
-from collapse.language.corpora.source import FiniteSource, Source, StoriesSource, open_source
-from collapse.language.corpora.splits import (
-    HELDOUT_SHARE,
-    HELDOUT_SPLITS,
-    split_of,
-    text_digest,
-    text_hash,
+from collapse.language.corpora.sorting import Progress, Sorter
+from collapse.language.corpora.source import (
+    FiniteSource,
+    Source,
+    StoriesSource,
+    open_source,
+    whole_corpora,
 )
+from collapse.language.corpora.splits import HELDOUT_SHARE, HELDOUT_SPLITS, split_of
 
-Progress = Callable[[int], object]
-"""Called now and then with the number of documents read since the last call."""
-
-_REPORTED_AT_ONCE = 1000
+SCALE_TEXTS = 20_000
+SCALE_CHARACTERS = 10_000_000
+"""Training texts, and their characters, that the scale of complexity is fitted to, at most."""
 
 _DRAWN_AT_ONCE = 256
 _PATIENCE = 20
@@ -47,9 +50,10 @@ def prepare_corpus(
     """Split a corpus into files.
 
     Writes ``<split>.parquet`` (column ``text``) for the five held-out splits and, for a finite
-    corpus, for ``train``; ``corpus.json`` comes last. Splits are made by the hash of the text, see
-    ``splits.split_of``. Of a held-out split no more than ``heldout_documents`` are kept; the others
-    are not used for training either.
+    corpus, for ``train`` (with a column ``part`` where the corpus has parts); ``complexity.json``,
+    the scale of a sample of the training texts; ``corpus.json`` comes last. Splits are made by the
+    hash of the text, see ``splits.split_of``. Of a held-out split no more than
+    ``heldout_documents`` are kept; the others are not used for training either.
 
     Args:
         name: see ``open_source``.
@@ -76,17 +80,20 @@ def prepare_corpus(
         folder.mkdir(parents=True, exist_ok=True)
         clear(folder)
         if isinstance(source, StoriesSource):
-            sizes, repeated = {}, 0
+            sizes, repeated, parts = {}, 0, {}
             heldout = _draw_heldout(source, heldout_documents, seed, report)
         else:
-            sorter = _Sorter(source, heldout_documents, seed)
+            sorter = Sorter(source, heldout_documents, seed)
             training = sorter.training_documents(max_documents, report)
-            sizes = {"train": write_texts(texts_file(folder, "train"), training)}
-            heldout, repeated = sorter.heldout(), sorter.repeated
+            sizes = {"train": _write_training(folder, source, training)}
+            heldout, repeated, parts = sorter.heldout(), sorter.repeated, dict(sorter.parts)
             _check_every_split(name, sizes["train"][0], heldout)
+            _check_every_part(source, parts)
         for split, texts in heldout.items():
             sizes[split] = write_texts(texts_file(folder, split), texts)
-        card = _describe(source, text_column, seed, sizes, repeated)
+        sample = _sample_training(source, folder, seed)
+        ComplexityScale.fit(sample).write(scale_file(folder))
+        card = _describe(source, text_column, seed, sizes, repeated, parts)
         write_card(folder, card)
     except OSError as error:
         raise StoreError(f"{folder} cannot be written: {error.strerror or error}") from error
@@ -105,10 +112,10 @@ def _check_positive(**numbers: int | None) -> None:
 
 def _check_apart(source: Source, folder: Path) -> None:
     """An earlier preparation is removed, so the corpus itself must not lie in its place."""
-    whole = source.whole if isinstance(source, HalfCorpus) else source
-    if isinstance(whole, FileCorpus) and any(
-        path.resolve().parent == folder.resolve() for path in whole.paths
-    ):
+    if isinstance(source, StoriesSource):
+        return
+    paths = [p for one in whole_corpora(source) if isinstance(one, FileCorpus) for p in one.paths]
+    if any(path.resolve().parent == folder.resolve() for path in paths):
         raise BadParameter(f"folder {str(folder)!r} holds the corpus itself; prepare it elsewhere")
 
 
@@ -124,12 +131,50 @@ def _check_every_split(name: str, train: int, heldout: dict[str, list[str]]) -> 
         )
 
 
+def _check_every_part(source: FiniteSource, parts: Mapping[str, int]) -> None:
+    for part, _ in source.parts if isinstance(source, PartedCorpus) else ():
+        if not parts.get(part):
+            raise BadCorpus(
+                f"corpus {source.name!r}: its part {part!r} has no training document of its own; "
+                "give it more text"
+            )
+
+
+def _write_training(
+    folder: Path, source: FiniteSource, training: Iterator[tuple[str, str]]
+) -> tuple[int, int]:
+    path = texts_file(folder, "train")
+    if isinstance(source, PartedCorpus):
+        return write_parted_texts(path, training)
+    return write_texts(path, (text for text, _ in training))
+
+
+def _sample_training(source: Source, folder: Path, seed: int) -> list[str]:
+    """Training texts at random: what the scale is fitted to."""
+    from collapse.numerics.streams import numpy_stream
+
+    rng = numpy_stream(seed, "complexity")
+    if isinstance(source, StoriesSource):
+        drawn = source.draw(SCALE_TEXTS, rng)
+        return [text for text in drawn if split_of(text) == "train"]
+    texts = read_texts(texts_file(folder, "train"))
+    sample: list[str] = []
+    characters = 0
+    for text in iterate_texts(texts, rng.permutation(len(texts))[:SCALE_TEXTS].tolist()):
+        sample.append(text)
+        characters += len(text)
+        if characters > SCALE_CHARACTERS:
+            break
+    return sample
+
+
 def _describe(
     source: Source,
     text_column: str,
     seed: int,
     sizes: dict[str, tuple[int, int]],
     repeated: int,
+    parts: Mapping[str, int],
 ) -> CorpusCard:
     documents = {split: count for split, (count, _) in sizes.items()}
     size_bytes = {split: size for split, (_, size) in sizes.items()}
@@ -146,58 +191,8 @@ def _describe(
         entropy_nats_per_document=(
             source.entropy_nats() if isinstance(source, StoriesSource) else None
         ),
+        parts=parts,
     )
-
-
-class _Sorter:
-    """Passes a finite corpus once: yields the training documents, keeps samples of the others.
-
-    The sample of a split is those of its documents whose keyed hashes are smallest. So it is drawn
-    at random, needs no more memory than it fills, and does not depend on the order of reading.
-    """
-
-    def __init__(self, source: FiniteSource, heldout_documents: int, seed: int) -> None:
-        from collapse.numerics.streams import stream_seed
-
-        self._source = source
-        self._size = heldout_documents
-        self._key = stream_seed(seed, "heldout").to_bytes(8, "big")
-        self._kept: dict[str, list[tuple[int, str]]] = {split: [] for split in HELDOUT_SPLITS}
-        self.repeated = 0
-
-    def training_documents(self, limit: int | None, report: Progress) -> Iterator[str]:
-        seen: set[int] = set()
-        read = 0
-        for text in self._source.documents(limit):
-            read += 1
-            if read % _REPORTED_AT_ONCE == 0:
-                report(_REPORTED_AT_ONCE)
-            name = text_hash(text)
-            if name in seen:
-                self.repeated += 1
-                continue
-            seen.add(name)
-            split = split_of(text)
-            if split == "train":
-                yield text
-            else:
-                self._keep(split, text)
-        report(read % _REPORTED_AT_ONCE)
-
-    def _keep(self, split: str, text: str) -> None:
-        keyed = hashlib.sha256(self._key + text_digest(text)).digest()
-        # heapq has its smallest on top, and the largest rank is the one to drop.
-        entry = (-int.from_bytes(keyed, "big"), text)
-        if len(self._kept[split]) < self._size:
-            heapq.heappush(self._kept[split], entry)
-        else:
-            heapq.heappushpop(self._kept[split], entry)
-
-    def heldout(self) -> dict[str, list[str]]:
-        return {
-            split: [text for _, text in sorted(kept, reverse=True)]
-            for split, kept in self._kept.items()
-        }
 
 
 def _draw_heldout(

@@ -1,4 +1,4 @@
-"""The files of a prepared corpus: a card, and one Parquet file of texts a split."""
+"""The files of a prepared corpus: a card, a scale, and one Parquet file of texts a split."""
 
 import json
 import os
@@ -33,6 +33,7 @@ class CorpusCard:
         repeated_documents: documents of the source left out because an equal one was there.
         mean_bytes_per_document: UTF-8 bytes a document, over all documents kept.
         entropy_nats_per_document: of the source's distribution, where that is known, else None.
+        parts: name of a part to its training documents, for a corpus of named parts.
     """
 
     name: str
@@ -45,6 +46,7 @@ class CorpusCard:
     repeated_documents: int
     mean_bytes_per_document: float
     entropy_nats_per_document: float | None
+    parts: Mapping[str, int]
 
 
 def write_card(folder: Path, card: CorpusCard) -> None:
@@ -57,6 +59,7 @@ def write_card(folder: Path, card: CorpusCard) -> None:
 def clear(folder: Path) -> None:
     """Remove the files of an earlier preparation; the card first, so none is taken as complete."""
     (folder / _CARD_FILE).unlink(missing_ok=True)
+    scale_file(folder).unlink(missing_ok=True)
     for split in SPLITS:
         texts_file(folder, split).unlink(missing_ok=True)
 
@@ -64,6 +67,11 @@ def clear(folder: Path) -> None:
 def texts_file(folder: Path, split: str) -> Path:
     """Where the texts of a split lie."""
     return folder / f"{split}.parquet"
+
+
+def scale_file(folder: Path) -> Path:
+    """Where the scale of the training texts' complexity lies."""
+    return folder / "complexity.json"
 
 
 def read_card(folder: Path) -> CorpusCard:
@@ -89,23 +97,35 @@ def write_texts(path: Path, texts: Iterable[str]) -> tuple[int, int]:
     Returns:
         How many texts there were, and their UTF-8 bytes.
     """
+    return _write_rows(path, ("text",), ((text,) for text in texts))
+
+
+def write_parted_texts(path: Path, texts: Iterable[tuple[str, str]]) -> tuple[int, int]:
+    """As `write_texts`, of (text, part), with a second column ``part``."""
+    return _write_rows(path, ("text", "part"), texts)
+
+
+def _write_rows(
+    path: Path, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]
+) -> tuple[int, int]:
     import pyarrow  # type: ignore[import-untyped]
     import pyarrow.parquet  # type: ignore[import-untyped]
 
     # Offsets of 64 bits: a column of more than 2 GB must still be one array.
-    schema = pyarrow.schema([("text", pyarrow.large_string())])
+    schema = pyarrow.schema([(column, pyarrow.large_string()) for column in columns])
     documents = size_bytes = 0
-    remaining = iter(texts)
+    remaining = iter(rows)
     with pyarrow.parquet.ParquetWriter(path, schema, compression="zstd") as writer:
         while group := list(islice(remaining, _ROW_GROUP_DOCUMENTS)):
-            writer.write_table(pyarrow.table({"text": group}, schema=schema))
+            values = dict(zip(columns, zip(*group, strict=True), strict=True))
+            writer.write_table(pyarrow.table(values, schema=schema))
             documents += len(group)
-            size_bytes += sum(len(text.encode()) for text in group)
+            size_bytes += sum(len(row[0].encode()) for row in group)
     return documents, size_bytes
 
 
-def read_texts(path: Path) -> "pyarrow.ChunkedArray":
-    """Read the column ``text`` of a Parquet file.
+def read_texts(path: Path, column: str = "text") -> "pyarrow.ChunkedArray":
+    """Read a column of a Parquet file: ``text``, or ``part`` where there are parts.
 
     Raises:
         BadCorpus: the file is missing or damaged.
@@ -114,7 +134,7 @@ def read_texts(path: Path) -> "pyarrow.ChunkedArray":
     import pyarrow.parquet  # type: ignore[import-untyped]
 
     try:
-        return pyarrow.parquet.read_table(path, columns=["text"]).column("text")
+        return pyarrow.parquet.read_table(path, columns=[column]).column(column)
     except (OSError, pyarrow.ArrowException) as error:
         reason = (str(error).splitlines() or [""])[0]
         raise BadCorpus(f"{path} cannot be read ({reason}); prepare the corpus again") from None

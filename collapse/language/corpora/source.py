@@ -1,15 +1,16 @@
 """What a corpus is before it is split: a name becomes a source of documents."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, cast
 
-from collapse.errors import BadCorpus
-from collapse.language.corpora.complexity import HalfCorpus
+from collapse.errors import BadCorpus, BadParameter
+from collapse.language.corpora.complexity import BY_SCORE, HalfCorpus
 from collapse.language.corpora.datasets_hub import HubCorpus, has_hub_form
 from collapse.language.corpora.files import FILE_SUFFIXES, FileCorpus
+from collapse.language.corpora.parts import EVERY_TEXT, PartedCorpus, split_parts
 from collapse.language.corpora.python_source import PythonCorpus
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def open_source(name: str, *, text_column: str = "text") -> Source:
 
     Names are tried in this order:
 
+    - ``NAME=CORPUS+NAME=CORPUS``: finite corpora as parts of one. (Unless a file is called so.)
     - ``stories``: the embedded grammar. (A folder of that name is ``./stories``.)
     - ``python``, ``python:torch``, ``python:stdlib,numpy==2.4.6``: source of installed packages.
     - ``simple:NAME`` and ``complex:NAME``: a half of the finite corpus NAME, by complexity.
@@ -87,6 +89,8 @@ def open_source(name: str, *, text_column: str = "text") -> Source:
         BadCorpus: the name means nothing, or what it means is missing, empty or of another format.
     """
     scheme, _, rest = name.partition(":")
+    if pairs := _parts(name):
+        return _open_parts(name, pairs, text_column)
     if name == "stories":
         return StoriesSource()
     if scheme == "python":
@@ -119,19 +123,67 @@ def corpus_fingerprint(name: str, *, text_column: str = "text") -> str:
     source = open_source(name, text_column=text_column)
     if isinstance(source, StoriesSource):
         return source.fingerprint
-    whole = source.whole if isinstance(source, HalfCorpus) else source
-    if isinstance(whole, HubCorpus):
-        whole.require_access()
-    else:
-        _check_documents(name, whole.documents())
+    for one in whole_corpora(source):
+        if isinstance(one, HubCorpus):
+            one.require_access()
+        else:
+            _check_documents(one.name, one.documents())
     return source.fingerprint
+
+
+def check_training_text(name: str, training_text: str) -> None:
+    """See that a corpus has the text that is to be trained on.
+
+    Args:
+        name: see ``open_source``.
+        training_text: ``all``, ``simple``, ``complex``, or the name of a part.
+
+    Raises:
+        BadParameter: it is none of these; the parts are listed.
+    """
+    require_choice(name, [part for part, _ in _parts(name)], training_text)
+
+
+def require_choice(name: str, parts: Sequence[str], choice: str) -> None:
+    """Raise BadParameter unless a corpus of these parts has what is chosen of it."""
+    if choice in {EVERY_TEXT, *BY_SCORE, *parts}:
+        return
+    has = f"parts {', '.join(parts)}" if parts else "no parts (NAME=PATH+NAME=PATH would have)"
+    raise BadParameter(
+        f"training_text={choice}: corpus {name!r} has {has}; besides, there are all, simple and "
+        "complex"
+    )
+
+
+def whole_corpora(source: FiniteSource) -> list[FiniteSource]:
+    """The corpora that a finite one is put together from, or is a half of; else itself."""
+    if isinstance(source, HalfCorpus):
+        return whole_corpora(cast(FiniteSource, source.whole))
+    if isinstance(source, PartedCorpus):
+        parts = (cast(FiniteSource, corpus) for _, corpus in source.parts)
+        return [whole for part in parts for whole in whole_corpora(part)]
+    return [source]
+
+
+def _parts(name: str) -> list[tuple[str, str]]:
+    return [] if _exists(name) else split_parts(name)
+
+
+def _open_parts(name: str, pairs: list[tuple[str, str]], text_column: str) -> PartedCorpus:
+    parts = []
+    for part, inner in pairs:
+        source = open_source(inner, text_column=text_column)
+        if isinstance(source, StoriesSource):
+            raise BadCorpus(f"corpus {name!r}: {inner!r} has no end, and cannot be part {part!r}")
+        parts.append((part, source))
+    return PartedCorpus(name, tuple(parts))
 
 
 def _open_half(
     name: str, half: Literal["simple", "complex"], whole_name: str, text_column: str
 ) -> HalfCorpus:
     whole = open_source(whole_name, text_column=text_column)
-    if isinstance(whole, StoriesSource | HalfCorpus):
+    if isinstance(whole, StoriesSource | HalfCorpus | PartedCorpus):
         raise BadCorpus(f"corpus {name!r}: only a file, folder, python or hub corpus has halves")
     return HalfCorpus(name, whole, half)
 
@@ -139,6 +191,10 @@ def _open_half(
 def _is_path(name: str) -> bool:
     if name.startswith((".", "/", "~")) or name.lower().endswith(FILE_SUFFIXES):
         return True
+    return _exists(name)
+
+
+def _exists(name: str) -> bool:
     try:
         return bool(name) and Path(name).exists()
     except (OSError, ValueError):  # too long for a path, or with a null byte

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 from accelerate.utils import gather_object
 from torch import nn
+from torch.optim import Muon
 
 from collapse.errors import BadCorpus, BadInput
 from collapse.language.packing import PackedBatches
+from collapse.language.training.freezing import frozen
 from collapse.language.training.recipe import TrainingRecipe
 from collapse.language.training.state import load_newest_state, save_state, training_identity
 from collapse.language.training.step import OptimizerStep, StepOutcome
@@ -40,6 +42,7 @@ def train(
 
     The model trains on the device that holds it; started by ``torchrun``, on all processes'
     devices, each taking its rows of every step (``accelerate launch --cpu`` starts only one).
+    Weights that ``recipe.freeze`` names keep their bits, and can be trained again afterwards.
     Every process yields the same measurements; callbacks and files are the main one's, and
     ``state_folder`` must be one that all of them see. Afterwards, or when the iterator is closed,
     the model is in eval mode with nothing in ``.grad``. The global random generators stay as they
@@ -67,20 +70,24 @@ def train(
         About 40 times a run and at its end: ``train/loss_nats`` (mean since the last report),
         ``train/tokens_per_second`` (of the steps alone), ``train/learning_rate`` (AdamW's),
         ``train/tokens_seen``, ``train/epochs``, ``gradient/norm`` (of the last step, before
-        clipping); and ``validation/nll_nats`` per token when validated. The step is steps done.
+        clipping); and ``validation/nll_nats`` per token when validated. At the end also
+        ``train/learning_rate_sum`` and, with Muon, ``train/muon_learning_rate_sum``: the rates
+        added up over all steps, by which trainings with other optimizers are matched. The step is
+        steps done.
 
     Raises:
         BadCorpus: stream or validation is too short.
         BadInput: the processes were not given the same training.
         BadModel: the weights are not float32, or none can be trained.
-        BadParameter: more processes than sequences in a step.
+        BadParameter: more processes than sequences in a step, or nothing to freeze of such a name.
         StoreError: the folder cannot be written.
         TrainingDiverged: loss or gradient is no longer finite.
     """
     if validation is not None and len(validation) < 2:
         raise BadCorpus(f"the validation text has {len(validation)} tokens: at least 2 are needed")
     batches = PackedBatches(stream, recipe.sequence_length, recipe.sequences_per_step, seed)
-    stepper = OptimizerStep(model, batches, recipe, seed)
+    with frozen(model, recipe.freeze):
+        stepper = OptimizerStep(model, batches, recipe, seed)
     identity = training_identity(model, recipe, stream, seed)
     _require_one_training(stepper.accelerator, identity)
     run = _Run(
@@ -113,21 +120,26 @@ def _iterate(run: _Run, progress: Callable[[int], None] | None) -> Iterator[Meas
     model = run.stepper.model
     run.stepper.drop_gradients()
     try:
-        if run.done == 0:
-            run.show_checkpoint()
-        while run.done < run.recipe.steps:
-            run.advance()
-            if progress is not None and run.is_main:
-                progress(run.done)
-            values = run.report() | run.validate()
-            run.show_checkpoint()
-            if values:
-                yield Measurement(run.done, values)
-            # Last, so that whatever a state counts as done has been reported.
-            run.save()
+        with frozen(model, run.recipe.freeze):
+            yield from _steps(run, progress)
     finally:
         run.stepper.drop_gradients()
         model.eval()
+
+
+def _steps(run: _Run, progress: Callable[[int], None] | None) -> Iterator[Measurement]:
+    if run.done == 0:
+        run.show_checkpoint()
+    while run.done < run.recipe.steps:
+        run.advance()
+        if progress is not None and run.is_main:
+            progress(run.done)
+        values = run.report() | run.validate()
+        run.show_checkpoint()
+        if values:
+            yield Measurement(run.done, values)
+        # Last, so that whatever a state counts as done has been reported and shown.
+        run.save()
 
 
 @dataclass
@@ -143,6 +155,7 @@ class _Run:
     done: int = 0
     loss_sum_nats: float = 0.0
     loss_steps: int = 0
+    rate_factor_sum: float = 0.0
     timed_seconds: float = 0.0
     timed_steps: int = 0
     last: StepOutcome | None = None
@@ -165,6 +178,7 @@ class _Run:
         self.done += 1
         self.loss_sum_nats += self.last.loss_nats
         self.loss_steps += 1
+        self.rate_factor_sum += self.last.rate_factor
 
     def report(self) -> dict[str, float]:
         """The training values where they are due, and new sums."""
@@ -175,15 +189,26 @@ class _Run:
         values = {
             "train/loss_nats": self.loss_sum_nats / self.loss_steps,
             "train/tokens_per_second": tokens * self.timed_steps / self.timed_seconds,
-            "train/learning_rate": self.last.learning_rate,
+            "train/learning_rate": self.recipe.learning_rate * self.last.rate_factor,
             "train/tokens_seen": float(self.done * tokens),
             "train/epochs": self.stepper.batches.epochs(self.done),
         }
         if math.isfinite(self.last.gradient_norm):  # fp16 leaves a step out where it is not
             values["gradient/norm"] = self.last.gradient_norm
+        if self.done == self.recipe.steps:
+            values |= self.rate_sums()
         self.loss_sum_nats, self.loss_steps = 0.0, 0
         self.timed_seconds, self.timed_steps = 0.0, 0
         return values
+
+    def rate_sums(self) -> dict[str, float]:
+        """The learning rate of each optimizer at work, added up over the steps done."""
+        sums = {}
+        for optimizer in self.stepper.optimizers:
+            kind = "muon_learning_rate" if isinstance(optimizer, Muon) else "learning_rate"
+            peak = optimizer.param_groups[0]["initial_lr"]
+            sums[f"train/{kind}_sum"] = peak * self.rate_factor_sum
+        return sums
 
     def validate(self) -> dict[str, float]:
         """The validation loss where it is due."""
@@ -221,6 +246,7 @@ class _Run:
                 "scaler": self.stepper.scaler.state_dict(),
                 "loss_sum_nats": self.loss_sum_nats,
                 "loss_steps": self.loss_steps,
+                "rate_factor_sum": self.rate_factor_sum,
             }
             save_state(self.state_folder, self.done, self.identity, parts)
 
@@ -236,6 +262,7 @@ class _Run:
         self.stepper.scaler.load_state_dict(state["scaler"])
         self.done = state["step"]
         self.loss_sum_nats, self.loss_steps = state["loss_sum_nats"], state["loss_steps"]
+        self.rate_factor_sum = state["rate_factor_sum"]
 
     def _due(self, every: int, *, at_end: bool = False) -> bool:
         if at_end and self.done == self.recipe.steps:

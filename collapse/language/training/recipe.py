@@ -29,6 +29,7 @@ class TrainingRecipe:
         final_learning_rate_fraction: where the fall ends, as a fraction of the peak.
         clip_norm: the global gradient norm is cut to this; 0 = not clipped.
         precision: "float32", or autocast to "bf16" or "fp16"; the weights stay float32.
+        freeze: parts of the names of weights that are not trained, separated by commas.
         evaluate_every: steps between validations (0 = only at the end).
         checkpoint_every: steps between saved states to resume from (0 = never).
 
@@ -50,6 +51,7 @@ class TrainingRecipe:
     final_learning_rate_fraction: float = 0.0
     clip_norm: float = 1.0
     precision: str = "float32"
+    freeze: str = ""
     evaluate_every: int = 0
     checkpoint_every: int = 0
 

@@ -51,12 +51,12 @@ class StepOutcome:
     Attributes:
         loss_nats: mean cross-entropy per token of the global batch, before the step.
         gradient_norm: Euclidean norm of its gradient, before clipping.
-        learning_rate: AdamW's rate in this step.
+        rate_factor: what the peak learning rates were multiplied by in this step.
     """
 
     loss_nats: float
     gradient_norm: float
-    learning_rate: float
+    rate_factor: float
 
 
 class OptimizerStep:
@@ -117,7 +117,7 @@ class OptimizerStep:
             self.scaler.step(optimizer)
         self.scaler.update()
         self.drop_gradients()
-        return StepOutcome(loss_nats, gradient_norm, self.recipe.learning_rate * factor)
+        return StepOutcome(loss_nats, gradient_norm, factor)
 
     def drop_gradients(self) -> None:
         """Leave nothing in ``.grad``."""

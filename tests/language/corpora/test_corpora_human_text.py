@@ -209,6 +209,9 @@ def test_damaged_preparation_is_named(finite: HumanText) -> None:
         finite.heldout("test")
     with pytest.raises(BadParameter, match="'training'"):
         finite.heldout("training")
+    (finite.folder / "complexity.json").unlink()
+    with pytest.raises(BadCorpus, match=r"complexity\.json cannot be read .*prepare"):
+        HumanText.open(finite.folder).fresh(0, 0, choice="simple").__next__()
     (finite.folder / "corpus.json").write_text('{"name": 1}')
     with pytest.raises(BadCorpus, match="damaged"):
         HumanText.open(finite.folder)
@@ -288,7 +291,8 @@ def test_too_small_grammar_is_refused(grammar: ModuleType, tmp_path: Path) -> No
 def test_preparing_again_leaves_nothing_of_before(finite: HumanText, grammar: ModuleType) -> None:
     prepare_stories(finite.folder)
     files = {path.name for path in finite.folder.iterdir()}
-    assert files == {"corpus.json", *(f"{split}.parquet" for split in HELDOUT_SPLITS)}
+    splits = {f"{split}.parquet" for split in HELDOUT_SPLITS}
+    assert files == {"corpus.json", "complexity.json", *splits}
 
 
 def test_changed_grammar_is_noticed(grammar: ModuleType, tmp_path: Path) -> None:
@@ -332,3 +336,96 @@ def test_the_real_stories(tmp_path: Path) -> None:
     first, later = (list(islice(text.fresh(0, generation), 500)) for generation in (0, 1))
     assert sum(a == b for a, b in zip(first, later, strict=True)) < 25
     assert not set(first + later) & set(heldout)
+
+
+SENTENCES = [
+    f"{'Incomprehensible' if number % 3 else 'An'} {'word ' * (number % 11 + 1)}{number}."
+    for number in range(900)
+]
+
+
+@pytest.fixture
+def varied(tmp_path: Path) -> HumanText:
+    """A finite corpus whose documents differ in complexity."""
+    name = write_corpus(tmp_path / "varied.jsonl", SENTENCES)
+    prepare_corpus(name, tmp_path / "prepared", heldout_documents=20, seed=0)
+    return HumanText.open(tmp_path / "prepared")
+
+
+def chosen(text: HumanText, choice: str) -> list[str]:
+    """All that a finite corpus has of a choice, in the order of seed 7."""
+    taken: list[str] = []
+    with pytest.raises(BadCorpus, match="used up"):
+        taken.extend(text.fresh(7, 0, choice=choice))
+    return taken
+
+
+def test_simple_and_complex_text_are_the_two_sides_of_the_median(varied: HumanText) -> None:
+    train = read_train(varied)
+    scores = [varied.scale.score(text) for text in train]
+    assert varied.scale.median == pytest.approx(np.median(scores))
+    simple, complex_ = chosen(varied, "simple"), chosen(varied, "complex")
+    assert sorted(simple + complex_) == sorted(train)
+    assert 0.4 < len(simple) / len(train) <= 0.5
+    assert max(map(varied.scale.score, simple)) < varied.scale.median
+    assert min(map(varied.scale.score, complex_)) >= varied.scale.median
+    # The same order as without a choice, so that arms of one seed differ in nothing else.
+    whole = chosen(varied, "all")
+    assert [text for text in whole if text in set(simple)] == simple
+    assert [text for text in whole if text in set(complex_)] == complex_
+
+
+def test_generations_of_simple_text_are_disjoint(varied: HumanText) -> None:
+    first = list(islice(varied.fresh(7, 0, choice="simple"), 100))
+    used = {text_hash(text) for text in first}
+    second = list(islice(varied.fresh(7, 1, exclude=used, choice="simple"), 100))
+    assert first + second == chosen(varied, "simple")[:200]
+    with pytest.raises(BadCorpus, match=r"used up in generation 1: .* of training_text=simple"):
+        list(varied.fresh(7, 1, exclude=used, choice="simple"))
+
+
+def test_the_scale_is_of_a_random_sample_of_the_training_texts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sorted by difficulty, the first texts of the file would give another median."""
+    name = write_corpus(tmp_path / "sorted.jsonl", sorted(SENTENCES, key=len))
+    medians = []
+    for most, seed in ((10_000, 0), (200, 0), (200, 0), (200, 1)):
+        monkeypatch.setattr("collapse.language.corpora.preparation.SCALE_TEXTS", most)
+        prepare_corpus(name, tmp_path / "p", heldout_documents=20, seed=seed)
+        scale = HumanText.open(tmp_path / "p").scale
+        train = read_train(HumanText.open(tmp_path / "p"))
+        medians.append(scale.median)
+        below = np.mean([scale.is_simple(text) for text in train])
+        assert 0.35 < below < 0.65
+    assert medians[1] == medians[2]
+    assert len(set(medians)) == 3
+
+
+def test_the_scale_of_long_documents_stops_at_its_characters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = write_corpus(tmp_path / "corpus.jsonl", [f"w{'x' * i}" for i in range(500)])
+    monkeypatch.setattr("collapse.language.corpora.preparation.SCALE_CHARACTERS", 2000)
+    prepare_corpus(name, tmp_path / "p", heldout_documents=20, seed=0)
+    words = HumanText.open(tmp_path / "p").scale.common_words
+    # Of 250 letters on average: 8 of them, give or take.
+    assert 4 <= len(words) <= 20
+
+
+def test_texts_that_do_not_differ_have_no_simple_half(finite: HumanText) -> None:
+    assert finite.scale.simple_share == 0
+    for choice in ("simple", "complex"):
+        with pytest.raises(BadCorpus, match=rf"training_text={choice}: .* do not differ"):
+            next(finite.fresh(0, 0, choice=choice))
+
+
+def test_simple_stories_are_the_simple_ones_of_the_same_draws(tmp_path: Path) -> None:
+    text = prepare_stories(tmp_path / "p", heldout_documents=20)
+    drawn = list(islice(text.fresh(0, 0), 400))
+    simple = [story for story in drawn if text.scale.score(story) < text.scale.median]
+    complex_ = [story for story in drawn if text.scale.score(story) >= text.scale.median]
+    assert list(islice(text.fresh(0, 0, choice="simple"), len(simple))) == simple
+    assert list(islice(text.fresh(0, 0, choice="complex"), len(complex_))) == complex_
+    # Half of 400 fresh ones, with a standard deviation of 0.025.
+    assert abs(len(simple) / 400 - 0.5) < 0.1

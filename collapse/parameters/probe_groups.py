@@ -1,0 +1,111 @@
+"""Groups of settings that say how probes look, beside those of `groups`."""
+
+from dataclasses import dataclass
+
+from collapse.parameters.fields import (
+    NOT_NEGATIVE,
+    PERCENTS,
+    POSITIVE,
+    STRATEGIES,
+    at_least,
+    one_of,
+    setting,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curvature:
+    """How the spectrum of the loss's Hessian is taken."""
+
+    mode: str = setting(
+        "density",
+        "density (ends, density and bulk) or quick (the ends alone)",
+        one_of("density", "quick"),
+    )
+    backend: str = setting(
+        "lanczos",
+        "lanczos, or pyhessian (the package, for comparison)",
+        one_of("lanczos", "pyhessian"),
+    )
+    operator: str = setting("hessian", "hessian or gauss_newton", one_of("hessian", "gauss_newton"))
+    probe_texts: str = setting(
+        "human,own",
+        "texts to look at: human (held out), own (what the generation was trained on), or both",
+        one_of("human", "own", "human,own"),
+    )
+    probe_tokens: int = setting(2048, "tokens of the batch of each text", POSITIVE)
+    probe_parts: int = setting(
+        8, "parts of a batch, from which errors over data come, 1 for none", POSITIVE
+    )
+    probe_vectors: int = setting(4, "probe vectors of the density", at_least(2))
+    density_steps: int = setting(8, "Lanczos steps of each further probe vector", POSITIVE)
+    lanczos_steps: int = setting(
+        50, "Lanczos steps of the first probe vector at most (30 at least)", at_least(30)
+    )
+    outliers: int = setting(3, "eigenvalues of largest magnitude kept out of the bulk", POSITIVE)
+    graph: str = setting(
+        "auto",
+        "graph of the products: keep, split (kept, a tenth faster once recorded), rebuild (for "
+        "each product), or auto (keep where it fits)",
+        one_of("auto", "keep", "split", "rebuild"),
+    )
+    memory_gib: float = setting(
+        0.0,
+        "memory for kept graphs, and for the Lanczos basis, 0 for half of what is free",
+        NOT_NEGATIVE,
+        identity=False,
+    )
+    layer_spectra: bool = setting(False, "true: the ends of every layer's own block, too")
+    overlap: bool = setting(
+        False, "true: the overlap of top eigenvectors with the generation before, and with 0"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadBatch:
+    """The batch on which keys and queries are taken."""
+
+    rank_tokens: int = setting(
+        1000, "tokens on which keys and queries are taken, the same in the whole study", POSITIVE
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rank:
+    """How the singular values of keys and queries are taken."""
+
+    site: str = setting(
+        "projection",
+        "where keys and queries are taken: projection (W x), post_norm (after QK-norm) or "
+        "post_rope (as attention sees them)",
+        one_of("projection", "post_norm", "post_rope"),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pruning:
+    """How directions of the keys are pruned, and what it does to the loss."""
+
+    prune_percents: str = setting(
+        "0,10,20,30,40,50,60,70,80,90",
+        "percentages of each head's directions to prune, 0 to 90, separated by commas",
+        PERCENTS,
+    )
+    prune_by: str = setting(
+        "auto",
+        "svd, gamma (the key norm's gains), random, several of them separated by commas, or auto "
+        "(all that the model has)",
+        STRATEGIES,
+    )
+    prune_at: str = setting(
+        "auto",
+        "where keys are edited: weights, rescaled (through them, past the norm's re-inflation), "
+        "after_norm, or auto (after_norm where there is a norm, else weights)",
+        one_of("auto", "weights", "rescaled", "after_norm"),
+    )
+    random_draws: int = setting(
+        8, "draws of random pruning, in coordinates and in rotated bases each", at_least(2)
+    )
+    surgery_tokens: int = setting(
+        8192, "held-out tokens that the loss after pruning is measured on", POSITIVE
+    )
