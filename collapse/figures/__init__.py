@@ -7,9 +7,11 @@ Figures are built without pyplot, so that nothing global is touched; saving is a
     scale      the axis of eigenvalues, linear or stretched around zero
     spectrum   one checkpoint's spectrum, on human text and beside it on its own
     evolution  the spectra of chains over their generations
+    heads      heads of attention: directions used, and what pruning them costs
 """
 
 from collapse.figures.evolution import evolution_figure, side_by_side_figure
+from collapse.figures.heads import head_rank_figure, surgery_figure
 from collapse.figures.spectrum import spectrum_figure
 from collapse.figures.style import png_bytes
 from collapse.figures.view import Mark, SpectrumView
@@ -18,7 +20,9 @@ __all__ = [
     "Mark",
     "SpectrumView",
     "evolution_figure",
+    "head_rank_figure",
     "png_bytes",
     "side_by_side_figure",
     "spectrum_figure",
+    "surgery_figure",
 ]

@@ -12,10 +12,17 @@ from collapse.parameters.doors import (
     Prepare,
     Quality,
     RecurseStep,
+    Surgery,
+    SvdProbe,
 )
 from collapse.parameters.study import StudyFile
 
-PROBE_DOORS: dict[str, type] = {"quality": Quality, "hessian": Hessian}
+PROBE_DOORS: dict[str, type] = {
+    "quality": Quality,
+    "hessian": Hessian,
+    "svd_probe": SvdProbe,
+    "surgery": Surgery,
+}
 
 
 @dataclass(frozen=True)

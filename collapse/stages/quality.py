@@ -16,14 +16,12 @@ from collapse.numerics.diversity import (
 )
 from collapse.numerics.streams import stream_seed
 from collapse.parameters.doors import Quality
-from collapse.probes.likelihood import Likelihood, bits_per_byte, token_nll
-from collapse.stages.generation import Ground, load_input, open_ground
+from collapse.probes.likelihood import Likelihood, bits_per_byte
+from collapse.stages.generation import load_input, open_ground
+from collapse.stages.likelihood import text_likelihood
 from collapse.stages.synthesis import draw
 from collapse.stages.texts import note_of, read_texts
 from collapse.stages.workspace import Workspace
-
-WINDOW = 2048
-"""Longer documents are judged in windows of so many tokens, which bounds the memory."""
 
 
 def quality(parameters: Quality, workspace: Workspace) -> Iterator[Measurement]:
@@ -37,7 +35,7 @@ def quality(parameters: Quality, workspace: Workspace) -> Iterator[Measurement]:
     ground = open_ground(workspace)
     model = load_input(workspace, parameters.device)
     test = ground.human.heldout("test")
-    human = _likelihood(model, ground, test)
+    human = text_likelihood(model, ground, test)
     values = {
         "human/nll_nats": human.nll_nats,
         "human/nll_nats_se": human.nll_nats_se,
@@ -46,7 +44,7 @@ def quality(parameters: Quality, workspace: Workspace) -> Iterator[Measurement]:
         "human/entropy_nats": human.entropy_nats,
     }
     own = read_texts(workspace.inputs.lineage[-1] / "own_text")
-    values["own/nll_nats"] = _likelihood(model, ground, own).nll_nats
+    values["own/nll_nats"] = text_likelihood(model, ground, own).nll_nats
 
     with workspace.progress("sampling for quality", parameters.samples) as advance:
         seed = stream_seed(parameters.seed, "quality", parameters.generation)
@@ -59,11 +57,6 @@ def quality(parameters: Quality, workspace: Workspace) -> Iterator[Measurement]:
     # One document has no standard error: what was not measured is not logged.
     measured = {name: value for name, value in values.items() if math.isfinite(value)}
     yield Measurement(parameters.generation, measured)
-
-
-def _likelihood(model: object, ground: Ground, texts: Sequence[str]) -> Likelihood:
-    """One whole document with its end token is one sequence, given its start token."""
-    return token_nll(model, ground.sequences(texts), batch_size=32, window=WINDOW)
 
 
 def _diversity(samples: Sequence[str]) -> dict[str, float]:

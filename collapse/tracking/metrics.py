@@ -1,5 +1,6 @@
 """Numbers on their way into the store: of a run, and mirrored on its chain by generation."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -69,5 +70,12 @@ def keep_study_metrics(chains: Sequence[Run], rows: pd.DataFrame) -> None:
 
 
 def last_values(run: Run) -> dict[str, float]:
-    """The last value of each metric of a run, those of the machine left out."""
-    return {k: v for k, v in run.data.metrics.items() if not k.startswith("system/")}
+    """The last value of each metric of a run.
+
+    Those of the machine are left out, and those whose steps are no generations and whose last value
+    says nothing of the generation: tokens along a schedule, percentages of a surgery.
+    """
+    return {k: v for k, v in run.data.metrics.items() if not _OWN_AXIS.match(k)}
+
+
+_OWN_AXIS = re.compile(r"system/|trajectory/|surgery/\w+/nll_nats")

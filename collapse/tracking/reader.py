@@ -104,6 +104,33 @@ def spectra(chains: Sequence[Run]) -> tuple[pd.DataFrame, pd.DataFrame]:
     )
 
 
+def stage_table(chains: Sequence[Run], stage: str, name: str) -> pd.DataFrame:
+    """A table that every run of a stage may have left, of all generations of some chains.
+
+    Args:
+        chains: runs of chains.
+        stage: the stage.
+        name: of its artifact, a .csv or a .parquet file.
+
+    Returns:
+        Columns arm, seed, generation, then those of the files; empty where there are none.
+    """
+    parts = []
+    read = pd.read_csv if name.endswith(".csv") else pd.read_parquet
+    for run in chains:
+        for tag, run_id in run.data.tags.items():
+            if tag.startswith(f"mirrored.{stage}."):
+                path = artifacts(run_id) / name
+                if path.is_file():
+                    part = read(path)
+                    arm, seed = _place(run)
+                    place = {"arm": arm, "seed": seed, "generation": int(tag.rpartition(".")[2])}
+                    for position, (column, value) in enumerate(place.items()):
+                        part.insert(position, column, value)
+                    parts.append(part)
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
 def _tridiagonals(found: Mapping[str, Any]) -> Iterator[tuple[int, int, float, float]]:
     """Probe, step, alpha, beta; none where a peer's package did the work."""
     for probe, one in enumerate(found.get("probes", ())):
