@@ -70,10 +70,10 @@ def test_projectors_are_symmetric_idempotent_and_of_the_right_rank(strategy, bas
         assert ranks.tolist() == [8 - pruned_directions(8, percent)] * 3
 
 
-def test_projectors_are_symmetric_to_the_bit_where_a_plain_product_is_not():
+def test_projectors_are_symmetric_to_the_bit_whatever_a_plain_product_is():
+    """On some processors a product with its own transpose is not, by its last bits."""
     directions = singular_directions(made_keys(width=64, tokens=100, layers=1)[0])
     kept = directions[..., :45]
-    assert not torch.equal(kept @ kept.mT, (kept @ kept.mT).mT)
     projector = projectors(directions, 30)
     assert torch.equal(projector, projector.mT)
     torch.testing.assert_close(projector, kept @ kept.mT, rtol=0, atol=1e-15)
