@@ -4,8 +4,11 @@ Ours is one Lanczos run that goes on until the top 3 are certified, and its firs
 density. PyHessian's is `eigenvalues(top_n=3)` and then `density(iter=30)`.
 """
 
+import argparse
 import json
 import statistics
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +16,7 @@ import psutil
 import torch
 
 from bench.hessians.clock import seconds_of
-from bench.hessians.shapes import FOLDER, Subject
+from bench.hessians.shapes import FOLDER, SHAPES, Subject, subject
 from collapse.numerics.lanczos import (
     Basis,
     LanczosResult,
@@ -50,13 +53,16 @@ class TimedOperator:
 
 
 def measure_analyses(name: str, subject: Subject, rounds: int) -> dict[str, Any]:
-    """Both analyses in turn, as often as there are rounds, each round with other random vectors."""
+    """Both analyses in turn, as often as there are rounds, each round with other random vectors.
+
+    Each has a process of its own, as it would with its user: what one leaves of the memory would
+    decide what the other can keep.
+    """
     reference = reference_top(name, subject)
-    records: dict[str, list[dict[str, Any]]] = {"ours": [], "PyHessian": []}
+    records: dict[str, list[dict[str, Any]]] = {side: [] for side in SIDES}
     for seed in range(rounds):
-        sides = {"ours": our_analysis, "PyHessian": pyhessian_analysis}
-        for side in sorted(sides, reverse=bool(seed % 2)):
-            records[side].append(sides[side](subject, seed))
+        for side in sorted(SIDES, reverse=bool(seed % 2)):
+            records[side].append(_in_own_process(name, side, seed, subject))
     for record in (*records["ours"], *records["PyHessian"]):
         record["errors"] = relative_errors(record["top"], reference["top"])
         record["worst_error"] = max(record["errors"])
@@ -75,6 +81,18 @@ def measure_analyses(name: str, subject: Subject, rounds: int) -> dict[str, Any]
         "medians": medians,
         "times_faster": medians["PyHessian"]["seconds"] / medians["ours"]["seconds"],
     }
+
+
+def _in_own_process(name: str, side: str, seed: int, subject: Subject) -> dict[str, Any]:
+    words = ["--shape", name, "--side", side, "--seed", str(seed)]
+    words += ["--threads", str(torch.get_num_threads()), "--device", str(subject.model.device)]
+    made = subprocess.run(
+        [sys.executable, "-m", "bench.hessians.whole", *words],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return json.loads(made.stdout.splitlines()[-1])
 
 
 def relative_errors(found: list[float], true: list[float]) -> list[float]:
@@ -171,12 +189,20 @@ def _certified_run(
 
 
 def _basis_in_memory(operator: CurvatureOperator) -> Basis:
-    """Room for as many steps as six tenths of what is free allow, 200 at most."""
+    """Room for as many steps as nearly all that is free allows, 200 at most.
+
+    Rows take memory once they are written, and a run ends where the top are certified.
+
+    Raises:
+        MemoryError: not even the density's steps fit.
+    """
     free = psutil.virtual_memory().available
     if operator.device.type == "cuda":
         free = torch.cuda.mem_get_info(operator.device)[0]
-    affordable = int(0.6 * free) // (operator.dimension * operator.dtype.itemsize)
-    capacity = min(MOST_STEPS, operator.dimension, affordable) + 1
+    affordable = int(0.9 * free) // (operator.dimension * operator.dtype.itemsize)
+    if affordable <= NODES:
+        raise MemoryError(f"{NODES} steps of {operator.dimension} entries do not fit {free} bytes")
+    capacity = min(MOST_STEPS + 1, operator.dimension + 1, affordable)
     return open_basis(operator.dimension, capacity, operator.dtype, device=operator.device)
 
 
@@ -195,3 +221,23 @@ def _outcome(result: LanczosResult) -> dict[str, Any]:
 def whole_batch(subject: Subject) -> tuple[Microbatch, ...]:
     """The probe batch as one part, of which both sides keep the graph."""
     return microbatches(subject.input_ids_BxT, size=len(subject.input_ids_BxT))
+
+
+SIDES = {"ours": our_analysis, "PyHessian": pyhessian_analysis}
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--shape", choices=SHAPES, default="tiny")
+    arguments.add_argument("--side", choices=SIDES, default="ours")
+    arguments.add_argument("--seed", type=int, default=0)
+    arguments.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments.add_argument("--device", default="cpu")
+    options = arguments.parse_args()
+    torch.set_num_threads(options.threads)
+    looked_at = subject(options.shape, options.device)
+    print(json.dumps(SIDES[options.side](looked_at, options.seed)))
+
+
+if __name__ == "__main__":
+    main()

@@ -20,11 +20,11 @@ from collapse.numerics.lanczos import (
     lanczos,
     load_state,
     open_basis,
-    projected_moments,
     ritz_vectors,
     run,
 )
 from collapse.numerics.lanczos.sweeps import _batched_sums, sweep
+from tests.numerics.projected import projected_moments
 
 ROOT = Path(__file__).resolve().parents[2]
 P = 240
@@ -179,7 +179,7 @@ def test_a_new_process_goes_on_to_the_same_bits(tmp_path: Path, place: str) -> N
         np.testing.assert_array_equal(after["last"], whole.basis.rows[14].numpy())
 
 
-def test_sums_do_not_depend_on_the_number_of_threads() -> None:
+def test_sweeps_are_exact_to_rounding_and_the_same_bits_for_as_many_threads() -> None:
     """Ragged at the end, and wide enough for several threads."""
     basis, vector = open_basis(1_100_003, 4), normal(1_100_003).float()
     for row in range(4):
@@ -189,7 +189,7 @@ def test_sums_do_not_depend_on_the_number_of_threads() -> None:
     before = torch.get_num_threads()
     found = []
     try:
-        for threads in (1, 2, 3):
+        for threads in (1, 2, 3, 1, 2, 3):
             torch.set_num_threads(threads)
             work = vector.clone()
             first, _ = sweep(basis, 4, work, None)
@@ -197,12 +197,14 @@ def test_sums_do_not_depend_on_the_number_of_threads() -> None:
             found.append((first, left, work))
     finally:
         torch.set_num_threads(before)
-    first, left, work = found[0]
-    torch.testing.assert_close(first, basis.rows.double() @ vector.double(), atol=1e-5, rtol=1e-6)
-    torch.testing.assert_close(left, basis.rows.double() @ exact, atol=1e-5, rtol=1e-6)
+    for first, left, _ in found:
+        torch.testing.assert_close(
+            first, basis.rows.double() @ vector.double(), atol=1e-5, rtol=1e-6
+        )
+        torch.testing.assert_close(left, basis.rows.double() @ exact, atol=1e-5, rtol=1e-6)
     assert squared == pytest.approx(float(exact.dot(exact)), rel=1e-6)
-    for other in found[1:]:
-        for ours, theirs in zip(found[0], other, strict=True):
+    for one, again in zip(found[:3], found[3:], strict=True):
+        for ours, theirs in zip(one, again, strict=True):
             torch.testing.assert_close(ours, theirs, atol=0, rtol=0)
 
 

@@ -8,16 +8,15 @@ import torch
 from collapse.numerics.lanczos.basis import Basis
 
 # Within a block products are summed in the vectors' own precision, across blocks in float64. What
-# the float32 part adds to unit vectors stays below what storing them in float32 does. Of 1e8
-# squares this sum is right to 3e-8; torch.dot is off by 4e-3, torch.norm by 1e-3, and a running sum
-# by half.
-_BLOCK = 4_096
-# Where nothing is subtracted before, a later sweep corrects what a longer block gets wrong.
-_BLOCK_FIRST = 8 * _BLOCK
-# About so much of the basis stays in a core's cache between the two uses a sweep makes of it.
+# the float32 part adds to unit vectors stays below what storing them in float32 does, and a later
+# sweep corrects it. Of 1e8 squares this sum is right to 3e-8; torch.dot is off by 4e-3, torch.norm
+# by 1e-3, and a running sum by half.
+_BLOCK = 32_768
+# Tiles of the other passes over a basis: about so much stays in a core's cache between two uses.
 _TILE_BYTES = 2**21
+_TILE_STEP = 4_096
 # An accelerator wants fewer, larger launches.
-_TILE_DEVICE = 1_024 * _BLOCK
+_TILE_DEVICE = 128 * _BLOCK
 # Python hands out the tiles, one at a time: about so many threads can be kept busy.
 _MOST_THREADS = 8
 
@@ -25,7 +24,7 @@ _MOST_THREADS = 8
 def inner_product(left: torch.Tensor, right: torch.Tensor) -> float:
     """The inner product of two vectors (P,), multiplied and summed in float64, part by part."""
     total = torch.zeros((), dtype=torch.float64, device=left.device)
-    width = 16 * _BLOCK if left.device.type == "cpu" else _TILE_DEVICE
+    width = 2 * _BLOCK if left.device.type == "cpu" else _TILE_DEVICE
     for one, other in zip(left.split(width), right.split(width), strict=True):
         exact = one.double()
         total += torch.dot(exact, exact if left is right else other.double())
@@ -48,49 +47,28 @@ def sweep(
     """
     rows = basis.rows[:count]
     factors = None if coefficients is None else coefficients.to(vector.dtype)
-    tile, block = _widths(rows, is_first=factors is None)
-    sums_BxM = rows.new_empty(-(-len(vector) // block), count)
-
-    def over(part: slice) -> None:
-        sums = sums_BxM[part.start // block : -(-part.stop // block)]
-        _sweep_part(rows[:, part], vector[part], factors, (tile, block), sums)
-
-    _in_threads(over, len(vector), tile, rows.device)
+    sums_BxM = rows.new_empty(-(-len(vector) // _BLOCK), count)
+    on_cpu = rows.device.type == "cpu"
+    # On a processor a tile is one block: it is subtracted from, and still in the cache projected.
+    tile = _BLOCK if on_cpu else _TILE_DEVICE
+    for part, of_basis, sums in zip(
+        vector.split(tile), rows.split(tile, 1), sums_BxM.split(tile // _BLOCK), strict=True
+    ):
+        if factors is not None:
+            part.addmv_(of_basis.T, factors, alpha=-1)
+        if on_cpu:
+            torch.mv(of_basis, part, out=sums[0])
+        else:
+            _batched_sums(of_basis, part, _BLOCK, sums)
     return sums_BxM.sum(0, dtype=torch.float64), inner_product(vector, vector)
 
 
-def _widths(rows_MxP: torch.Tensor, *, is_first: bool) -> tuple[int, int]:
-    """Entries in a tile, and in a block; a tile is a whole number of blocks."""
+def _tile(rows_MxP: torch.Tensor) -> int:
+    """Entries in a tile of combinations of basis vectors."""
     if rows_MxP.device.type != "cpu":
-        return _TILE_DEVICE, _BLOCK
-    if is_first:
-        return _BLOCK_FIRST, _BLOCK_FIRST
-    tile = _TILE_BYTES // (len(rows_MxP) * rows_MxP.itemsize)
-    return min(max(tile // _BLOCK, 1), 16) * _BLOCK, _BLOCK
-
-
-def _sweep_part(
-    rows_MxN: torch.Tensor,
-    vector: torch.Tensor,
-    factors: torch.Tensor | None,
-    widths: tuple[int, int],
-    sums_BxM: torch.Tensor,
-) -> None:
-    """One thread's part of a sweep, tile by tile; a row of `sums_BxM` for each block."""
-    tile, block = widths
-    tiles = zip(
-        rows_MxN.split(tile, 1), vector.split(tile), sums_BxM.split(tile // block), strict=True
-    )
-    for rows, part, sums in tiles:
-        if factors is not None:
-            part.addmv_(rows.T, factors, alpha=-1)
-        if rows.device.type == "cpu":
-            for one, other, total in zip(
-                rows.split(block, 1), part.split(block), sums, strict=True
-            ):
-                torch.mv(one, other, out=total)
-        else:
-            _batched_sums(rows, part, block, sums)
+        return _TILE_DEVICE
+    fitting = _TILE_BYTES // (len(rows_MxP) * rows_MxP.itemsize)
+    return min(max(fitting // _TILE_STEP, 1), 16) * _TILE_STEP
 
 
 def _batched_sums(
@@ -112,7 +90,7 @@ def combine(basis: Basis, weights_MxK: torch.Tensor) -> torch.Tensor:
     rows = basis.rows[: len(weights_MxK)]
     made = rows.new_empty(weights_MxK.shape[1], rows.shape[1])
     factors = _factors(rows, weights_MxK)
-    tile, _ = _widths(rows, is_first=False)
+    tile = _tile(rows)
 
     def over(part: slice) -> None:
         for old, new in zip(
@@ -134,7 +112,7 @@ def rotate(basis: Basis, weights_MxK: torch.Tensor) -> torch.Tensor:
     """
     count, kept = weights_MxK.shape
     factors = _factors(basis.rows, weights_MxK)
-    tile, _ = _widths(basis.rows[:count], is_first=False)
+    tile = _tile(basis.rows[:count])
     length = basis.rows.shape[1]
     grams = basis.rows.new_empty(-(-length // tile), kept, kept)
 
