@@ -21,10 +21,10 @@ _PANELS = (
 
 
 def spectral_plates(record: StudyRecord) -> tuple[Plate, ...]:
-    """The figures of the first text that was measured; none without spectra."""
-    found = []
-    for text in spectral_texts(record)[:1]:
-        found += _ridges(record, text)
+    """Spectra of each text, and the indicators of the first; none without spectra."""
+    texts = spectral_texts(record)
+    found = [plate for text in texts for plate in _ridges(record, text)]
+    for text in texts[:1]:
         metrics = [f"hessian/{text}/{stem}" for stem in _PANELS]
         measured = tuple(metric for metric in metrics if len(metric_values(record, metric)))
         title = shown_in_title(record, text)
@@ -107,14 +107,17 @@ def _ridges(record: StudyRecord, text: str) -> list[Plate]:
     for arm in record.arms:
         if views := _chain_views(record, text, arm, seed):
             chains[f"{arm} (control)" if arm == record.control else arm] = views
-    title = _title(seed, chains)
+    title = _title(f"Seed {seed}, {text} text", chains)
     caption = (
         f"Seed {seed} alone, on {text} text; eigenvalues in nats per squared unit of a parameter. "
         "Heights are logarithms of the density from stochastic Lanczos quadrature: the valleys "
         "between a few nodes are no gaps in the spectrum, and the smoothing reaches past the ends, "
         "which the marks give exactly."
     )
-    return [Plate("spectra", title, caption, side_by_side_figure(chains, title))]
+    if text == "own":
+        caption += " That text is another one at each generation: it changes as well as the model."
+    name = "spectra" if text == spectral_texts(record)[0] else f"spectra_{text}"
+    return [Plate(name, title, caption, side_by_side_figure(chains, title))]
 
 
 def _fullest_seed(record: StudyRecord, text: str) -> int | None:
@@ -127,7 +130,7 @@ def _fullest_seed(record: StudyRecord, text: str) -> int | None:
     return record.seeds[int(np.argmax(counts))] if any(counts) else None
 
 
-def _title(seed: int, chains: dict[str, dict[int, SpectrumView]]) -> str:
+def _title(subject: str, chains: dict[str, dict[int, SpectrumView]]) -> str:
     """How both ends moved in the arm where they moved most, and in the control."""
     order = sorted(chains, key=lambda name: -_stretch(list(chains[name].values())))
     control = [name for name in chains if name.endswith(" (control)")]
@@ -137,11 +140,11 @@ def _title(seed: int, chains: dict[str, dict[int, SpectrumView]]) -> str:
     for name in names:
         start, end = (_ends(chains[name][g]) for g in (min(chains[name]), max(chains[name])))
         # The arms of a seed share generation 0: its ends are told once.
-        subject = "" if told else "the ends of the spectrum go "
+        verb = "" if told else "the ends of the spectrum go "
         origin = "" if start in starts else f"from {start} "
-        told.append(f"under {name} {subject}{origin}to {end}")
+        told.append(f"under {name} {verb}{origin}to {end}")
         starts.add(start)
-    return f"Seed {seed}: {', '.join(told)}"
+    return f"{subject}: {', '.join(told)}"
 
 
 def _ends(view: SpectrumView) -> str:

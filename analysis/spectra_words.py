@@ -1,5 +1,7 @@
 """What the spectra of a study say, in sentences made from its numbers, and what they do not."""
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -7,10 +9,12 @@ from analysis.events import NO_LEAD_TIME
 from analysis.spectra import INDICATORS, certificates, indicators_table
 from analysis.study import StudyRecord, chain_values, metric_values
 from analysis.titles import ArmChange, arm_changes
-from collapse.figures.view import written
+from collapse.figures.view import percent, written
 
 LEVEL = 0.05
 """An end of the spectrum that moves outwards by less is said not to grow."""
+LEAST_SHARE = 0.25
+"""A trend with a smaller share of the steepest arm's slope does not count as shown."""
 
 
 def sentences(record: StudyRecord, text: str) -> tuple[str, ...]:
@@ -24,6 +28,7 @@ def sentences(record: StudyRecord, text: str) -> tuple[str, ...]:
     found = (
         *(_ends_in_words(record, text, arm) for arm in record.arms),
         *(_shown_in_words(record, table, arm) for arm in _judged(record)),
+        *(_small_in_words(table, arm) for arm in record.arms),
         _certificates_in_words(record, text),
         _products_in_words(record, text),
     )
@@ -33,6 +38,9 @@ def sentences(record: StudyRecord, text: str) -> tuple[str, ...]:
 def shown(table: pd.DataFrame, arm: str) -> tuple[dict[str, str], int]:
     """Those of the four indicators that an arm shows, with their trends, and how many it has.
 
+    A trend counts where it is the claimed one and of size: its slope is no less than `LEAST_SHARE`
+    of the steepest arm's, and its change is beyond the error of one spectrum's number.
+
     Args:
         table: from `indicators_table`.
         arm: the arm.
@@ -40,9 +48,26 @@ def shown(table: pd.DataFrame, arm: str) -> tuple[dict[str, str], int]:
     Returns:
         Trends (``rises`` or ``falls``) by the indicator's name, and the number measured.
     """
+    claimed, measured = _claimed(table, arm)
+    return {n: t for n, t in claimed.items() if _is_of_size(table, n, arm)}, measured
+
+
+def _claimed(table: pd.DataFrame, arm: str) -> tuple[dict[str, str], int]:
+    """The trends that are the claimed ones, of whatever size, and the number measured."""
     trends = table[table["arm"] == arm].set_index("indicator")["trend"].astype(str).to_dict()
     found = {i.name: trends[i.name] for i in INDICATORS if i.is_shown_by(trends[i.name])}
     return found, sum(trends[indicator.name] != "not measured" for indicator in INDICATORS)
+
+
+def _is_of_size(table: pd.DataFrame, name: str, arm: str) -> bool:
+    """Whether a trend is small neither beside the steepest arm's nor beside its error."""
+    rows = table[table["indicator"] == name].set_index("arm")
+    moving = rows[rows["trend"].isin(["rises", "falls"])]
+    own = rows.loc[arm]
+    # An error that was not measured is nan, and nothing is within it.
+    is_within_error = abs(own["end"] - own["start"]) <= own["error"]
+    steepest = moving["slope"].astype(float).abs().max()
+    return bool(abs(own["slope"]) >= LEAST_SHARE * steepest and not is_within_error)
 
 
 def shown_in_title(record: StudyRecord, text: str) -> str:
@@ -127,7 +152,10 @@ def _shown_in_words(record: StudyRecord, table: pd.DataFrame, arm: str) -> str:
     names, measured = shown(table, arm)
     if not measured:
         return ""
-    told = f"Of the four indicators of collapse, {arm} shows {_listed(names)}"
+    told = (
+        f"Of the four indicators of collapse, {arm} shows "
+        f"{_listed(table, names, arm, record.control)}"
+    )
     if measured < len(INDICATORS):
         told += f" ({len(INDICATORS) - measured} not measured)"
     if record.control is None:
@@ -135,16 +163,58 @@ def _shown_in_words(record: StudyRecord, table: pd.DataFrame, arm: str) -> str:
     theirs, measured_there = shown(table, record.control)
     if not measured_there:
         return f"{told}; the control, {record.control}, was not measured."
-    both = {name: trend for name, trend in names.items() if theirs.get(name) == trend}
+    told += f"; the control, {record.control}, shows "
+    both = [name for name, trend in names.items() if theirs.get(name) == trend]
     if both:
-        also = "the same" if both == names else f"{_listed(both)} as well"
-        return f"{told}; the control, {record.control}, shows {also}: not recursion's alone."
-    return f"{told}; the control, {record.control}, shows {_listed(theirs)}."
+        also = "the same" if len(both) == len(names) else f"{_joined(both)} as well"
+        return f"{told}{also}: not recursion's alone."
+    return f"{told}{_listed(table, theirs, record.control)}."
 
 
-def _listed(trends: dict[str, str]) -> str:
-    """Indicators with their trends, as a list in a sentence."""
-    words = [f"{name.lower()} (it {trend})" for name, trend in trends.items()]
+def _small_in_words(table: pd.DataFrame, arm: str) -> str:
+    """What is not counted of an arm's trends, and why."""
+    claimed, _ = _claimed(table, arm)
+    counted, _ = shown(table, arm)
+    small = [name for name in claimed if name not in counted]
+    if not small:
+        return ""
+    return (
+        f"Not counted under {arm}, as less than {100 * LEAST_SHARE:.0f} % of the steepest arm's "
+        f"slope or within the error of one spectrum: {_listed(table, small, arm)}."
+    )
+
+
+def _listed(table: pd.DataFrame, names: Iterable[str], arm: str, beside: str | None = None) -> str:
+    """Indicators with the sizes of their moves under an arm, and under another one beside it."""
+    rows = table.to_dict("records")
+    ends = {(row["indicator"], row["arm"]): (row["start"], row["end"]) for row in rows}
+    words = []
+    for name in names:
+        verb, size = _move(*ends[name, arm])
+        told = f"it {verb} {size}"
+        if beside is not None:
+            other, by = _move(*ends[name, beside])
+            told += f", under {beside} {by if other == verb else f'it {other} {by}'}"
+        words.append(f"{name.lower()} ({told})")
+    return _joined(words)
+
+
+def _move(start: float, end: float) -> tuple[str, str]:
+    """A verb, and by how much, between means over seeds."""
+    if not np.isfinite([start, end]).all():
+        return "was", "not measured"
+    if end == start:
+        return "stays", "level"
+    verb = "falls" if end < start else "rises"
+    growth = _growth(start, end)
+    if growth is None or growth > 10:
+        return verb, f"from {written(start)} to {written(end)}"
+    return verb, f"by {percent(abs(growth - 1))}"
+
+
+def _joined(words: Sequence[str]) -> str:
+    """A list in a sentence."""
+    words = [word[0].lower() + word[1:] for word in words]
     if not words:
         return "none"
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

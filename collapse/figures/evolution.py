@@ -58,7 +58,7 @@ def side_by_side_figure(chains: Mapping[str, Mapping[int, SpectrumView]], title:
     generations = sorted({g for views in chains.values() for g in views})
     across = min(_MOST_ABREAST, len(chains))
     down = -(-len(chains) // across)
-    scale = choose_scale(every, margin=0.02 + 0.1 * across)
+    scale = choose_scale(every, margin=0.02 + 0.13 * across)
     curves = {id(view): curve(view, scale) for view in every if len(view.weights)}
     figure = new_figure(title, 1.2 + down * (0.75 + 0.75 * len(generations)))
     grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
@@ -66,7 +66,7 @@ def side_by_side_figure(chains: Mapping[str, Mapping[int, SpectrumView]], title:
         axes.set_visible(place < len(chains))
     for place, (axes, (name, views)) in enumerate(zip(grid.flat, chains.items(), strict=False)):
         _draw_chain(axes, name, views, scale, curves)
-        dress_eigenvalues(axes, scale)
+        dress_eigenvalues(axes, scale, across)
         if place >= len(chains) - across:
             axes.set_xlabel(_wrapped(scale.axis_label, _LABEL_CHARACTERS // across))
             axes.tick_params(labelbottom=True)

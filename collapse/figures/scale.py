@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter
 from numpy.typing import ArrayLike, NDArray
 
+from collapse.figures.style import SMALL_PT, WIDTH_IN
 from collapse.figures.view import UNIT, SpectrumView, written
 from collapse.numerics.spectrum import slq_density
 
@@ -20,7 +21,9 @@ _DEEPEST = 10.0
 # Of the range of a linear axis, and in factors of 10 of a stretched one.
 _LINEAR_BANDWIDTH = 0.01
 _DECADE_BANDWIDTH = 0.15
-_MOST_TICKS_A_SIDE = 3
+# A digit of a tick's label, and the part of a figure's width that its axes have.
+_DIGIT_IN = 0.65 * SMALL_PT / 72
+_AXES_SHARE = 0.85
 
 
 @dataclass(frozen=True)
@@ -119,8 +122,14 @@ def floor_of(curves: Sequence[Curve]) -> float:
     return min(lows) / 3
 
 
-def dress_eigenvalues(axes: Axes, scale: Scale) -> None:
-    """Limits and ticks, in eigenvalues whatever the scale."""
+def dress_eigenvalues(axes: Axes, scale: Scale, abreast: int = 1) -> None:
+    """Limits and ticks, in eigenvalues whatever the scale.
+
+    Args:
+        axes: to be dressed.
+        scale: of their x axis.
+        abreast: how many axes share the width of the figure.
+    """
     axes.set_xlim(scale.left, scale.right)
     if scale.unit is None:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _tick(x)))
@@ -128,21 +137,33 @@ def dress_eigenvalues(axes: Axes, scale: Scale) -> None:
     below, above = (
         _decades(abs(scale.eigenvalue(e)), scale.unit) for e in (scale.left, scale.right)
     )
-    ticks = np.array(
-        [*(-t for t in below if scale.left < 0), 0.0, *(t for t in above if scale.right > 0)]
-    )
-    axes.xaxis.set_major_locator(FixedLocator(scale.place(np.sort(ticks)).tolist()))
+    candidates = [*(-t for t in below if scale.left < 0), *(t for t in above if scale.right > 0)]
+    ticks = _with_room([0.0, *candidates], scale, abreast)
+    axes.xaxis.set_major_locator(FixedLocator(scale.place(ticks).tolist()))
     labels = {round(float(scale.place(t)), 9): _tick(t) for t in ticks}
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: labels.get(round(x, 9), "")))
 
 
 def _decades(reach: float, unit: float) -> list[float]:
-    """Powers of 10 between the linear part and the end of one side, as many as have room."""
+    """Powers of 10 between the linear part and the end of one side."""
     if reach <= unit:
         return []
     powers = range(int(np.ceil(np.log10(unit))), int(np.floor(np.log10(reach))) + 1)
-    step = max(1, -(-len(powers) // _MOST_TICKS_A_SIDE))
-    return [10.0**power for power in list(powers)[::-1][::step]]
+    return [10.0**power for power in powers]
+
+
+def _with_room(ticks: Sequence[float], scale: Scale, abreast: int) -> list[float]:
+    """Those whose labels do not touch, ascending: zero in any case, then from the outside in."""
+    inches = _AXES_SHARE * WIDTH_IN / abreast / (scale.right - scale.left)
+    chosen: list[float] = []
+    for tick in sorted(ticks, key=lambda tick: (tick != 0, -abs(tick))):
+        if all(
+            abs(float(scale.place(tick) - scale.place(other))) * inches
+            > _DIGIT_IN * ((len(_tick(tick)) + len(_tick(other))) / 2 + 1)
+            for other in chosen
+        ):
+            chosen.append(tick)
+    return sorted(chosen)
 
 
 def _tick(value: float) -> str:

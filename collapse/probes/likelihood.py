@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from torch import nn
 
 from collapse.errors import BadCorpus, BadModel, BadParameter
+from collapse.probes.measuring import measuring
 
 LOGITS_BYTES = 1 << 28
 """What the float32 logits of one batch may take; one row at a time may take more."""
@@ -75,7 +75,7 @@ def token_nll(
 ) -> Likelihood:
     """Negative log-likelihood of each sequence given its first token (the bos token).
 
-    Computed in float32 with dropout off, summed in float64; the model's mode is put back. Sequences
+    Computed in float32 with dropout off, summed in float64; the model is left as it was. Sequences
     are batched by length and padded on the right, where a causal model cannot see the padding (a
     decoder with ``causal=False`` is given its mask).
 
@@ -102,10 +102,9 @@ def token_nll(
     limits = [limit for limit in (context, window) if limit]
     windows = _windows(sequences, min(limits, default=None))
     windows.sort(key=lambda window: -len(window[1]))
-    device = next(model.parameters()).device
     nll_S = np.zeros(len(sequences), dtype=np.float64)
     entropy_sum_nats = 0.0
-    with _measuring(model, device):
+    with measuring(model) as device:
         for batch in _batches(windows, batch_size, _vocabulary(model, windows[0][1], device)):
             sums_Bx2 = _batch_sums([tokens for _, tokens in batch], model, device)
             for (sequence, _), (nll, entropy) in zip(batch, sums_Bx2, strict=True):
@@ -199,16 +198,3 @@ def _mask(
     lengths_B = torch.tensor([len(tokens) - 1 for tokens in windows], device=device)
     places_L = torch.arange(int(lengths_B.max()), device=device)
     return {"attention_mask": (places_L < lengths_B[:, None]).long()}
-
-
-@contextmanager
-def _measuring(model: nn.Module, device: torch.device) -> Iterator[None]:
-    """Dropout, gradients and autocast off; each module's mode is put back afterwards."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.no_grad(), torch.autocast(device.type, enabled=False):
-            yield
-    finally:
-        for module, training in modes:
-            module.training = training

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from safetensors.torch import load_file, save_file
@@ -79,6 +80,7 @@ def _spectrum(
         content |= spectra.content(spectrum) | {
             "operator": parameters.operator,
             "graph": operator.graph,
+            "why_not_split": operator.why_not_split,
             "graph_bytes": operator.graph_bytes,
             "loss_nats": operator.loss_nats,
             "metrics": values,
@@ -132,22 +134,26 @@ def _analyse(
 ) -> HessianSpectrum:
     """Analyse an operator, going on from what a killed call left.
 
-    Several processes keep nothing: they would have to agree on where to go on.
+    The ends alone are taken in a basis of a fixed, small number of vectors. Several processes keep
+    nothing: they would have to agree on where to go on.
     """
     rank, processes = place()
     folder = workspace.state / what.replace(" ", "_")
     folder.mkdir(parents=True, exist_ok=True)
+    ends_alone = ends or parameters.mode == "quick"
     recipe = SpectrumRecipe(
         seed=parameters.study_seed,
         outliers=parameters.outliers,
         most_steps=parameters.lanczos_steps,
-        probes=1 if ends or parameters.mode == "quick" else parameters.probe_vectors,
+        probes=1 if ends_alone else parameters.probe_vectors,
         density_steps=parameters.density_steps,
-        basis_bytes=basis_room(
-            operator.device, parameters.lanczos_steps + 1, operator.dimension, parameters.memory_gib
-        ),
+        restarts=ends_alone,
         basis_path=folder / f"basis{rank}.bin",
     )
+    room = basis_room(
+        operator.device, recipe.basis_vectors, operator.dimension, parameters.memory_gib
+    )
+    recipe = replace(recipe, basis_bytes=room)
     with workspace.progress(
         f"spectrum on {what} text", recipe.products(len(operator.shares))
     ) as advance:

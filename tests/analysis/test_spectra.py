@@ -43,6 +43,11 @@ def along(record: StudyRecord, metric: str, arm: str, chain: list[float]) -> Stu
     return replace(record, measurements=rows)
 
 
+def plain(told: tuple[str, ...]) -> list[str]:
+    """Sentences with plain spaces before their per cent."""
+    return [sentence.replace("\N{NO-BREAK SPACE}", " ") for sentence in told]
+
+
 def test_negative_mass_has_the_studys_median_as_its_reference(record: StudyRecord) -> None:
     found = negative_masses(record)
     assert list(found["metric"].unique()) == [
@@ -166,10 +171,12 @@ def test_sentences_say_what_the_control_does(record: StudyRecord) -> None:
     }.items():
         record = along(record, f"{H}/{name}", "replace", chain)
         record = along(record, f"{H}/{name}", "fresh", [1, 1, 1, 1])
-    told = sentences(record, "human")
+    told = plain(sentences(record, "human"))
     assert (
-        "Of the four indicators of collapse, replace shows ratio decline (it falls), bulk-centre "
-        "shift (it rises) and width increase (it rises); the control, fresh, shows none."
+        "Of the four indicators of collapse, replace shows ratio decline (it falls by 60 %, under "
+        "fresh it stays level), bulk-centre shift (it rises by 300 %, under fresh it stays level) "
+        "and width increase (it rises by 300 %, under fresh it stays level); the control, fresh, "
+        "shows none."
     ) in told
     table = indicators_table(record, "human")
     assert shown(table, "fresh") == ({}, 4)
@@ -178,14 +185,85 @@ def test_sentences_say_what_the_control_does(record: StudyRecord) -> None:
     )
     # A shift the other way is not the same shift.
     other = along(record, f"{H}/bulk_center", "fresh", [4, 3, 2, 1])
-    assert "shows bulk-centre shift (it falls)." in sentences(other, "human")[2]
+    assert "shows bulk-centre shift (it falls by 75 %)." in plain(sentences(other, "human"))[2]
     same = along(record, f"{H}/bulk_width", "fresh", [1, 2, 3, 4])
     assert (
-        "shows width increase (it rises) as well: not recursion's alone."
+        "fresh, shows width increase as well: not recursion's alone."
         in (sentences(same, "human")[2])
     )
     alone = replace(record, arms=("replace",))
     assert "There is no control" in sentences(alone, "human")[1]
+
+
+def seed_by_seed(
+    record: StudyRecord, metric: str, ends: dict[tuple[str, int], float]
+) -> StudyRecord:
+    """The same study with straight lines from 1 to these ends, by arm and seed."""
+    rows = record.measurements.copy()
+    for (arm, seed), end in ends.items():
+        here = (rows["metric"] == metric) & (rows["arm"] == arm) & (rows["seed"] == seed)
+        rows.loc[here, "value"] = 1 + (end - 1) * rows.loc[here, "generation"] / 3
+    return replace(record, measurements=rows)
+
+
+@pytest.fixture(scope="module")
+def moved_bulk(record: StudyRecord) -> StudyRecord:
+    """What quickstart measured: the bulk moves under replace, and next to nothing under fresh."""
+    for name in ("spectral_ratio", "lambda_max"):
+        for arm in record.arms:
+            record = along(record, f"{H}/{name}", arm, [1, 1, 1, 1])
+    centre = {("replace", 0): 1.40, ("replace", 1): 1.48, ("fresh", 0): 0.97, ("fresh", 1): 1.01}
+    width = {("replace", 0): 1.23, ("replace", 1): 1.29, ("fresh", 0): 1.02, ("fresh", 1): 1.03}
+    record = seed_by_seed(record, f"{H}/bulk_center", centre)
+    return seed_by_seed(record, f"{H}/bulk_width", width)
+
+
+def test_a_small_trend_of_the_control_is_told_and_does_not_count(moved_bulk: StudyRecord) -> None:
+    table = indicators_table(moved_bulk, "human")
+    rises = table.set_index(["indicator", "arm"])["trend"]
+    assert rises["Width increase", "fresh"] == "rises"
+    assert shown(table, "fresh") == ({}, 4)
+    told = plain(sentences(moved_bulk, "human"))
+    assert told[2:4] == [
+        "Of the four indicators of collapse, replace shows bulk-centre shift (it rises by 44 %, "
+        "under fresh it falls by 1.0 %) and width increase (it rises by 26 %, under fresh by "
+        "2.5 %); the control, fresh, shows none.",
+        "Not counted under fresh, as less than 25 % of the steepest arm's slope or within the "
+        "error of one spectrum: width increase (it rises by 2.5 %).",
+    ]
+    assert shown_in_title(moved_bulk, "human") == (
+        "Indicators of collapse on human text: replace shows 2 of 4, fresh (control) shows 0 of 4"
+    )
+
+
+@pytest.mark.parametrize(("end", "counts"), [(1.04, False), (1.06, False), (1.07, True)])
+def test_a_trend_counts_from_a_quarter_of_the_steepest_on(
+    moved_bulk: StudyRecord, end: float, counts: bool
+) -> None:
+    """A quarter of 26 % is 6.5 %."""
+    ends = {("fresh", 0): end, ("fresh", 1): end}
+    record = seed_by_seed(moved_bulk, f"{H}/bulk_width", ends)
+    assert ("Width increase" in shown(indicators_table(record, "human"), "fresh")[0]) == counts
+    alone = "not recursion's alone" not in sentences(record, "human")[2]
+    assert alone == (not counts)
+
+
+def test_a_trend_within_the_error_of_one_spectrum_does_not_count(moved_bulk: StudyRecord) -> None:
+    """Nobody's, however steep beside the others: here 26 and 2.5 % with an error of 30."""
+    rows = moved_bulk.measurements.copy()
+    rows.loc[rows["metric"] == f"{H}/bulk_width_se", "value"] = 0.3
+    table = indicators_table(replace(moved_bulk, measurements=rows), "human")
+    assert list(shown(table, "replace")[0]) == ["Bulk-centre shift"]
+
+
+def test_a_number_that_changes_its_sign_or_grows_many_times_is_told_by_its_ends(
+    moved_bulk: StudyRecord,
+) -> None:
+    record = along(moved_bulk, f"{H}/bulk_center", "replace", [-1, 0, 1, 2])
+    record = along(record, f"{H}/bulk_width", "replace", [1, 4, 8, 16])
+    said = plain(sentences(record, "human"))[2]
+    assert "bulk-centre shift (it rises from −1.00 to 2.00, under fresh it falls by 1.0 %)" in said
+    assert "width increase (it rises from 1.00 to 16.0, under fresh by 2.5 %)" in said
 
 
 def test_sentences_tell_certificates_and_cost(record: StudyRecord) -> None:

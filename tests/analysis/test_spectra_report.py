@@ -48,7 +48,7 @@ def test_page_has_a_section_of_spectra_before_the_figures(page: tuple[str, Path]
     ):
         assert words in said, words
     names = {path.name for path in (folder / "figures").iterdir()}
-    assert {"spectra.png", "spectral_indicators.png"} <= names
+    assert {"spectra.png", "spectra_own.png", "spectral_indicators.png"} <= names
     assert "nan" not in said.lower().split()
 
 
@@ -112,13 +112,18 @@ def test_a_view_without_certificates_is_uncertified(record: StudyRecord) -> None
 
 def test_figure_of_spectra_shows_the_arms_of_the_fullest_seed(record: StudyRecord) -> None:
     gone = (record.spectra["seed"] == 0) & (record.spectra["generation"] == 2)
-    plate, panels = spectral_plates(replace(record, spectra=record.spectra[~gone]))
-    assert plate.title.startswith("Seed 1: under replace the ends of the spectrum go from ")
+    plate, own, panels = spectral_plates(replace(record, spectra=record.spectra[~gone]))
+    assert plate.title.startswith(
+        "Seed 1, human text: under replace the ends of the spectrum go from "
+    )
     assert ", under fresh (control) to " in plate.title
     assert [axes.get_title(loc="left") for axes in plate.figure.axes] == [
         "replace", "fresh (control)",
     ]  # fmt: skip
     assert "valleys" in plate.caption
+    assert (plate.name, own.name) == ("spectra", "spectra_own")
+    assert own.title.startswith("Seed 1, own text: under replace the ends")
+    assert "on own text" in own.caption
     assert panels.name == "spectral_indicators"
     assert len(panels.figure.axes) == 6
 

@@ -134,6 +134,11 @@ def test_quick_mode_measures_ends_and_says_nothing_of_the_bulk(folder: Path, sto
     values = store.named("hessian g2").data.metrics
     assert "hessian/human/lambda_max" in values
     assert not [name for name in values if "bulk" in name or "own" in name or "trace" in name]
+    # In a basis of sixteen vectors, thirty products at least: certified ends, and no density.
+    found = store.analysis("hessian g2")["texts"]["human"]
+    assert len(found["ritz_values"]) < 16 < 30 <= found["products"]
+    assert found["lambda_max"]["certified"]
+    assert (found["legacy"], found["eigenvalue_density"]) == (None, [])
 
 
 def test_layers_and_overlaps_are_options(folder: Path, store: Store) -> None:

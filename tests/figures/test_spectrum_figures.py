@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -267,3 +268,16 @@ def test_chains_stand_side_by_side_on_the_same_axes() -> None:
     assert len({axes.get_ylim() for axes in shown}) == 1
     # Every column says what its axis is, the incomplete row's too.
     assert [bool(axes.get_xlabel()) for axes in shown] == [False, True, True]
+
+
+@pytest.mark.parametrize("width", [0.0004, 0.004, 0.026, 0.09, 0.5])
+def test_tick_labels_do_not_touch_where_two_chains_share_the_width(width: float) -> None:
+    views = {g: needle(bulk_width=width, lambda_max=(26.0 + g, 0.1, True)) for g in range(2)}
+    figure = side_by_side_figure({"replace": views, "fresh": views}, "Title")
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        labels = [label for label in axes.get_xticklabels() if label.get_text()]
+        boxes = [label.get_window_extent() for label in labels]
+        assert all(left.x1 + 3 < right.x0 for left, right in pairwise(boxes))
+        assert "0" in [label.get_text() for label in labels]
+        assert len(labels) >= 4

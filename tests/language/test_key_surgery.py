@@ -17,13 +17,8 @@ from transformers import (
 )
 
 from collapse.errors import BadModel, BadParameter
-from collapse.language.key_surgery import (
-    SITE_OF,
-    key_gains,
-    layer_keys,
-    natural_place,
-    pruned_keys,
-)
+from collapse.language.attention_layers import attention_layers
+from collapse.language.key_surgery import SITE_OF, key_gains, natural_place, pruned_keys
 from collapse.language.model.decoder import DecoderConfig, DecoderForCausalLM
 from collapse.language.model.decoder_layers import rotary_angles, rotate
 from collapse.numerics.pruning import plan_pruning
@@ -195,22 +190,22 @@ def test_nothing_pruned_is_the_untouched_model_to_the_bit(name, where):
 def in_subspace(name, rank):
     """A model whose keys lie, head by head, in a drawn subspace of so many dimensions."""
     model = made(name)
-    for layer in layer_keys(model):
+    for layer in attention_layers(model):
         inside = [
             basis @ basis.T
             for basis in torch.linalg.qr(
-                torch.randn(layer.heads, layer.width, rank, generator=draws("subspace"))
+                torch.randn(layer.kv_heads, layer.width, rank, generator=draws("subspace"))
             ).Q
         ]
         block = torch.block_diag(*inside)
-        columns = slice(layer.begin, layer.end)
-        weight = layer.projection.weight.data
-        if isinstance(layer.projection, nn.Linear):
+        columns = layer.key_columns
+        weight = layer.key_projection.weight.data
+        if isinstance(layer.key_projection, nn.Linear):
             weight.copy_(block @ weight)
         else:
             weight[:, columns] = weight[:, columns] @ block
-        if getattr(layer.projection, "bias", None) is not None:
-            bias = layer.projection.bias.data
+        if getattr(layer.key_projection, "bias", None) is not None:
+            bias = layer.key_projection.bias.data
             bias[columns] = bias[columns] @ block
     return model
 
@@ -218,7 +213,7 @@ def in_subspace(name, rank):
 @pytest.mark.parametrize(("name", "where"), PLACES_OF)
 def test_directions_without_keys_can_go_and_random_ones_cannot(name, where):
     """Keys of rank E / 2: half of the singular directions are free, not half of any others."""
-    width = layer_keys(made(name))[0].width
+    width = attention_layers(made(name))[0].width
     model = in_subspace(name, width // 2)
     untouched = loss_nats(model)
     with pruned_keys(model, plan(model, where, "svd", 50), where=where):
@@ -234,8 +229,8 @@ def test_directions_without_keys_can_go_and_random_ones_cannot(name, where):
 def test_norm_re_inflates_what_is_pruned_before_it(name):
     """With gains of one, pruned keys are of rms one again, but for those that the norm spared."""
     model = made(name)
-    for layer in layer_keys(model):
-        nn.init.ones_(layer.norm.weight)
+    for layer in attention_layers(model):
+        nn.init.ones_(layer.key_norm.weight)
     projectors = plan(model, "weights", basis="coordinate", percent=50)
     rms = {}
     for where in ("weights", "rescaled", "after_norm"):
@@ -268,9 +263,9 @@ def test_rescaling_is_pruning_after_the_norm_where_gains_do_not_mix(name):
 def test_rescaling_prunes_before_the_gains(name):
     """Off the coordinates the gains are in between: g * (x P) / rms(x), computed here by hand."""
     model = made(name)
-    for layer in layer_keys(model):
+    for layer in attention_layers(model):
         epsilon = "eps" if name == "decoder_qk_norm" else "variance_epsilon"
-        setattr(layer.norm, epsilon, 0.5)  # large enough to be seen
+        setattr(layer.key_norm, epsilon, 0.5)  # large enough to be seen
     projectors = plan(model, "rescaled", "svd")
     raw = keys_at(model, tokens(), "rescaled")[0].double()
     with pruned_keys(model, projectors, where="rescaled"):

@@ -123,13 +123,14 @@ def test_what_an_adaptive_stop_certifies_is_true(
 ) -> None:
     """The true error is within the bound, which is within the tolerance."""
     rng = np.random.default_rng(seed)
-    ends = rng.uniform(1.05, 4, 5) * rng.choice([-1, 1], 5)
+    # Ends on both sides: the edge of the bulk itself would take nearly as many steps as entries.
+    ends = rng.uniform(1.05, 4, 5) * np.array([-1, 1, *rng.choice([-1, 1], 3)])
     dtype = torch.float32 if single else torch.float64
     held = torch.from_numpy(scale * np.concatenate([rng.uniform(-1, 1, 395), ends])).to(dtype)
     truth = held.double().numpy()
     target = Target(largest=1, smallest=1, magnitude=2, tolerance=tolerance)
-    result = lanczos(lambda v: held * v, normal(400, seed).to(dtype), 150, target=target)
-    assert result.steps < 150
+    result = lanczos(lambda v: held * v, normal(400, seed).to(dtype), 200, target=target)
+    assert result.steps < 200
     order = np.argsort(-np.abs(result.ritz_values))[:2]
     for place in {0, result.steps - 1, *order.tolist()}:
         bound = result.residual_bounds[place] + result.rounding

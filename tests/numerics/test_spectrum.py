@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from collapse.errors import BadParameter
-from collapse.numerics.lanczos import lanczos, projected_moments, ritz_vectors
+from collapse.numerics.lanczos import lanczos, ritz_vectors
 from collapse.numerics.spectrum import (
     Outlier,
     certify_extremes,
@@ -22,6 +22,7 @@ from collapse.numerics.spectrum import (
     negative_share,
     slq_density,
 )
+from tests.numerics.projected import projected_moments
 
 PUBLISHED = Path(__file__).resolve().parents[3] / "shared" / "data" / "published" / "recursion_102m"
 GENERATIONS = range(6)

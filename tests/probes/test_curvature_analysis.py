@@ -9,8 +9,10 @@ import torch
 
 from collapse.errors import BadParameter
 from collapse.probes.curvature.analysis import analyse
+from collapse.probes.curvature.first_run import probe_vector
 from collapse.probes.curvature.recipe import SpectrumRecipe
 from collapse.stages.pieces import StoredPieces
+from tests.numerics.projected import projected_moments
 
 P, PARTS = 400, 6
 RECIPE = SpectrumRecipe(least_steps=20, most_steps=60, probes=8, density_steps=6)
@@ -93,9 +95,6 @@ def test_bulk_agrees_with_the_dense_one_within_its_errors(operator: DenseOperato
 
 def test_moments_are_those_of_projected_probes(operator: DenseOperator) -> None:
     """The overlaps do what projecting the probes would do, without a product more."""
-    from collapse.numerics.lanczos import projected_moments
-    from collapse.probes.curvature.runs import probe_vector
-
     found = analyse(operator, RECIPE)
     order = np.argsort(-np.abs(found.ritz_values), kind="stable")[:3]
     values = found.ritz_values[order]
@@ -176,3 +175,70 @@ def test_quick_mode_gives_the_ends_alone(operator: DenseOperator) -> None:
 def test_a_recipe_that_cannot_be_is_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(BadParameter, match=next(iter(wrong))):
         replace(RECIPE, **wrong)
+
+
+ENDS = replace(RECIPE, probes=1, restarts=True)
+
+
+def test_ends_in_a_basis_that_does_not_grow_are_those_of_one_that_does(
+    operator: DenseOperator,
+) -> None:
+    """Six of the sixteen vectors' restarts, and the same eigenvalues to their certificates."""
+    truth = np.linalg.eigvalsh(operator.whole.numpy())
+    ours, whole = analyse(operator, ENDS), analyse(operator, replace(RECIPE, probes=1))
+    assert ours.is_certified
+    assert ENDS.basis_vectors == 16
+    assert len(ours.ritz_values) < 16 < ours.products <= RECIPE.most_steps
+    for one, other in zip(
+        (*ours.outliers, ours.top, ours.bottom),
+        (*whole.outliers, whole.top, whole.bottom),
+        strict=True,
+    ):
+        assert abs(one.value - other.value) <= one.residual_bound + other.residual_bound
+        assert np.abs(truth - one.value).min() <= one.residual_bound
+    vectors = ours.outlier_vectors_KxP
+    values = torch.tensor([one.value for one in ours.outliers], dtype=torch.float64)
+    residuals = (vectors @ operator.whole - values[:, None] * vectors).norm(dim=1)
+    assert (residuals <= torch.tensor([one.residual_bound for one in ours.outliers])).all()
+
+
+def test_before_the_first_restart_a_run_is_as_any_other(operator: DenseOperator) -> None:
+    """What the probe vector tells of density and moments is the unbroken run's."""
+    ours, whole = analyse(operator, ENDS), analyse(operator, replace(RECIPE, probes=1))
+    one, other = ours.probes[0], whole.probes[0]
+    np.testing.assert_array_equal(one.alpha, other.alpha[:15])
+    np.testing.assert_array_equal(one.beta, other.beta[:15])
+    assert ours.bulk.bulk_center.value == pytest.approx(whole.bulk.bulk_center.value, rel=1e-6)
+
+
+@pytest.mark.parametrize("room", [None, 1])
+def test_a_killed_restarted_run_goes_on_to_the_same_bits(
+    operator: DenseOperator, tmp_path: Path, room: int | None
+) -> None:
+    """From where it was; or with its basis in a file, which is turned in its place, from anew."""
+    recipe = replace(ENDS, least_steps=45, basis_bytes=room, basis_path=tmp_path / "basis.bin")
+    whole = analyse(operator, recipe)
+    assert whole.products > 40
+    dying = DenseOperator(operator.parts.numpy(), operator.shares)
+    dying.dies_at = 38
+    pieces = StoredPieces(tmp_path / "pieces")
+    with pytest.raises(Killed):
+        analyse(dying, recipe, pieces=pieces, is_time_to_keep=lambda: True)
+    dying.dies_at, dying.products = -1, 0
+    again = analyse(dying, recipe, pieces=pieces)
+    assert dying.products == whole.products - (0 if room else 38)
+    assert (again.top, again.bottom, again.outliers) == (whole.top, whole.bottom, whole.outliers)
+    assert torch.equal(again.outlier_vectors_KxP, whole.outlier_vectors_KxP)
+    assert again.products == whole.products
+
+
+def test_memory_changes_no_bit_of_a_restarted_run(operator: DenseOperator, tmp_path: Path) -> None:
+    free = analyse(operator, ENDS)
+    tight = analyse(operator, replace(ENDS, basis_bytes=1, basis_path=tmp_path / "basis.bin"))
+    assert (tmp_path / "basis.bin").stat().st_size == 16 * P * 8
+    assert (tight.top, tight.bottom, tight.outliers) == (free.top, free.bottom, free.outliers)
+
+
+def test_a_restarted_run_has_no_further_probe_vectors() -> None:
+    with pytest.raises(BadParameter, match="probes=2 with restarts"):
+        replace(ENDS, probes=2)

@@ -6,7 +6,8 @@ from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 from transformers.dynamic_module_utils import get_class_from_dynamic_module
 
 from collapse.errors import BadModel, BadParameter
-from collapse.probes.heads import SITES, attention_layers, head_matrices, head_ranks, qk_gains
+from collapse.language.attention_layers import attention_layers
+from collapse.probes.heads import SITES, head_matrices, head_ranks, qk_gains
 from tests.probes.made_up_heads import (
     HEADS,
     LAYERS,
@@ -119,26 +120,6 @@ def test_sites_are_equal_exactly_where_a_step_is_absent(kind):
                 assert same == (kind not in models)
 
 
-@pytest.mark.parametrize("kind", MODELS)
-def test_weights_of_a_head_turn_inputs_into_its_projection(kind):
-    model = made_up(kind)
-    for layer in attention_layers(model):
-        inputs = torch.randn(5, 32, generator=torch.Generator().manual_seed(0))
-        for weights, heads, place in (
-            (layer.query_weights, layer.heads, 0),
-            (layer.key_weights, layer.kv_heads, 1),
-        ):
-            with torch.no_grad():
-                if kind == "gpt2":
-                    whole = layer.module.c_attn(inputs).split(32, dim=-1)[place]
-                    zero = layer.module.c_attn(inputs * 0).split(32, dim=-1)[place]
-                else:
-                    projection = (layer.module.q_proj, layer.module.k_proj)[place]
-                    whole, zero = projection(inputs), projection(inputs * 0)
-            expected = by_head((whole - zero)[None], heads)
-            torch.testing.assert_close(inputs @ weights.mT, expected, atol=1e-5, rtol=1e-4)
-
-
 def test_rows_of_a_batch_lie_below_each_other_and_do_not_see_each_other():
     model, ids = made_up("decoder"), tokens(rows=2)
     whole = head_matrices(model, ids, "post_rope")
@@ -205,16 +186,6 @@ def test_the_model_is_left_as_it_was_even_after_an_error(kind, monkeypatch):
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-def test_outputs_are_to_the_bit_the_same_while_the_hooks_hang():
-    model, ids = made_up("decoder_qk_norm"), tokens()
-    with torch.no_grad():
-        before = model(input_ids=ids).logits
-        handles = [h for one in attention_layers(model) for h in one.watch({}, "post_rope")]
-        watched = model(input_ids=ids).logits
-    assert len(handles) == 3 * LAYERS
-    assert torch.equal(before, watched)
-
-
 def test_autocast_and_dropout_do_not_reach_the_probe():
     model, ids = gpt2(attn_pdrop=0.5, resid_pdrop=0.5, embd_pdrop=0.5), tokens()
     expected = head_matrices(model.eval(), ids)
@@ -269,11 +240,6 @@ def test_a_model_of_another_kind_is_refused_in_one_line():
     assert "\n" not in str(caught.value)
     with pytest.raises(BadModel, match="Linear"):
         qk_gains(torch.nn.Linear(2, 2))
-
-
-def test_a_trunk_without_its_head_is_refused():
-    with pytest.raises(BadModel, match=r"LlamaModel has no model\.layers"):
-        head_matrices(made_up("llama").model, tokens())
 
 
 def test_weights_in_half_precision_are_refused():

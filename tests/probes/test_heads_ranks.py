@@ -3,17 +3,11 @@ import pandas as pd
 import pytest
 import torch
 
+from collapse.language.attention_layers import attention_layers
 from collapse.language.presets import load_preset
 from collapse.numerics.rank import rounding_floor
 from collapse.numerics.streams import torch_stream
-from collapse.probes.heads import (
-    SITES,
-    attention_layers,
-    head_matrices,
-    head_ranks,
-    head_spectra,
-    rank_table,
-)
+from collapse.probes.heads import SITES, head_matrices, head_ranks, head_spectra, rank_table
 from collapse.probes.heads.spectra import OF_KEYS, WHICH
 from tests.probes.made_up_heads import HEADS, LAYERS, MODELS, made_up, tokens
 

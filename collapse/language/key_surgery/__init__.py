@@ -26,22 +26,13 @@ key gain to its query gain) changes K's singular directions and no output of the
 """
 
 from collapse.language.key_surgery.edit import KeyEdit, pruned_keys
-from collapse.language.key_surgery.layers import (
-    PLACES,
-    SITE_OF,
-    LayerKeys,
-    key_gains,
-    layer_keys,
-    natural_place,
-)
+from collapse.language.key_surgery.places import PLACES, SITE_OF, key_gains, natural_place
 
 __all__ = [
     "PLACES",
     "SITE_OF",
     "KeyEdit",
-    "LayerKeys",
     "key_gains",
-    "layer_keys",
     "natural_place",
     "pruned_keys",
 ]

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from collapse.errors import BadParameter
-from collapse.language.key_surgery.layers import SITE_OF, LayerKeys, layer_keys, why_there
+from collapse.language.attention_layers import LayerAttention, attention_layers
+from collapse.language.key_surgery.places import SITE_OF, why_there
 
 Hook = Callable[[Any, tuple[Any, ...], Tensor], Tensor]
 
@@ -56,8 +57,8 @@ def pruned_keys(
         BadParameter: an unknown place, a place after a norm where there is none, or projectors
             that do not fit the heads.
     """
-    layers = layer_keys(model)
-    reason = why_there(where, layers)
+    layers = attention_layers(model)
+    reason = why_there(where, layers[0])
     _check(layers, projectors_per_layer)
     with ExitStack() as stack:
         for layer, projectors_KxExE in zip(layers, projectors_per_layer, strict=True):
@@ -67,18 +68,20 @@ def pruned_keys(
         yield KeyEdit(where, SITE_OF[where], reason, pruned, layers[0].width)
 
 
-def _hook(layer: LayerKeys, projectors_KxExE: Tensor, where: str) -> Any:
+def _hook(layer: LayerAttention, projectors_KxExE: Tensor, where: str) -> Any:
     """Hang the edit on the layer's module that makes the keys, or that norms them."""
     if where == "weights":
-        return layer.projection.register_forward_hook(_on_projection(layer, projectors_KxExE))
+        return layer.key_projection.register_forward_hook(_on_projection(layer, projectors_KxExE))
     edit = _after_norm if where == "after_norm" else _rescaled
-    return layer.norm.register_forward_hook(edit(projectors_KxExE))
+    return layer.key_norm.register_forward_hook(edit(projectors_KxExE))
 
 
-def _on_projection(layer: LayerKeys, projectors_KxExE: Tensor) -> Hook:
+def _on_projection(layer: LayerAttention, projectors_KxExE: Tensor) -> Hook:
     def hook(_: Any, __: tuple[Any, ...], output_BxTxW: Tensor) -> Tensor:
-        pruned_BxTxKE = _project(layer.keys_in(output_BxTxW), projectors_KxExE).flatten(-2)
-        before, after = output_BxTxW[..., : layer.begin], output_BxTxW[..., layer.end :]
+        columns = layer.key_columns
+        keys_BxTxKxE = output_BxTxW[..., columns].unflatten(-1, (layer.kv_heads, layer.width))
+        pruned_BxTxKE = _project(keys_BxTxKxE, projectors_KxExE).flatten(-2)
+        before, after = output_BxTxW[..., : columns.start], output_BxTxW[..., columns.stop :]
         return torch.cat((before, pruned_BxTxKE, after), dim=-1)
 
     return hook
@@ -125,7 +128,7 @@ def _pruned(projectors_KxExE: Tensor) -> tuple[int, ...]:
     return tuple((projectors_KxExE.shape[-1] - kept_K).round().long().tolist())
 
 
-def _check(layers: Sequence[LayerKeys], projectors_per_layer: Sequence[Tensor]) -> None:
+def _check(layers: Sequence[LayerAttention], projectors_per_layer: Sequence[Tensor]) -> None:
     if len(layers) != len(projectors_per_layer):
         raise BadParameter(
             f"projectors of {len(projectors_per_layer)} layers for a model of {len(layers)}"
@@ -133,7 +136,7 @@ def _check(layers: Sequence[LayerKeys], projectors_per_layer: Sequence[Tensor]) 
     for number, (layer, projectors_KxExE) in enumerate(
         zip(layers, projectors_per_layer, strict=True)
     ):
-        due = (layer.heads, layer.width, layer.width)
+        due = (layer.kv_heads, layer.width, layer.width)
         if tuple(projectors_KxExE.shape) != due:
             raise BadParameter(
                 f"layer {number}'s projectors have the shape {tuple(projectors_KxExE.shape)}: "

@@ -1,7 +1,7 @@
 """Lanczos tridiagonalisation of any symmetric operator that is known by its products."""
 
 from collapse.numerics.lanczos.basis import Basis, open_basis
-from collapse.numerics.lanczos.deflation import deflated_moments, project_off, projected_moments
+from collapse.numerics.lanczos.deflation import deflated_moments, project_off
 from collapse.numerics.lanczos.iteration import (
     LanczosResult,
     begin,
@@ -15,6 +15,7 @@ from collapse.numerics.lanczos.overlaps import ritz_overlaps, subspace_overlap
 from collapse.numerics.lanczos.restart import (
     RestartedResult,
     RestartedState,
+    begin_restarted,
     dump_restarted,
     load_restarted,
     restarted_lanczos,
@@ -31,6 +32,7 @@ __all__ = [
     "RestartedState",
     "Target",
     "begin",
+    "begin_restarted",
     "certified",
     "decompose",
     "deflated_moments",
@@ -42,7 +44,6 @@ __all__ = [
     "load_state",
     "open_basis",
     "project_off",
-    "projected_moments",
     "restarted_lanczos",
     "ritz_overlaps",
     "ritz_vectors",

@@ -1,14 +1,10 @@
-"""Moments of an operator without its outliers, from one product a probe or from none."""
-
-from collections.abc import Callable
+"""Moments of an operator without its outliers, from what a run has told already."""
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
 from collapse.numerics.lanczos.sweeps import inner_product
-
-Matvec = Callable[[torch.Tensor], torch.Tensor]
 
 
 def project_off(vector: torch.Tensor, outlier_vectors_KxP: torch.Tensor) -> torch.Tensor:
@@ -20,24 +16,6 @@ def project_off(vector: torch.Tensor, outlier_vectors_KxP: torch.Tensor) -> torc
     return remaining
 
 
-def projected_moments(
-    matvec: Matvec, probe: torch.Tensor, outlier_vectors_KxP: torch.Tensor
-) -> tuple[float, float]:
-    """Samples of the deflated trace and of the deflated squared Frobenius norm; one product.
-
-    Args:
-        matvec: product of the symmetric operator H.
-        probe: (P,), of independent entries with mean 0 and variance 1 (Hutchinson, 1989).
-        outlier_vectors_KxP: orthonormal eigenvectors to take out; K may be 0.
-
-    Returns:
-        z^T H z and |Q H z|^2 for z = Q probe, Q the projector off the vectors.
-    """
-    inside = project_off(probe, outlier_vectors_KxP)
-    product = project_off(matvec(inside), outlier_vectors_KxP)
-    return inner_product(inside, product), inner_product(product, product)
-
-
 def deflated_moments(
     alpha: ArrayLike,
     beta: ArrayLike,
@@ -45,7 +23,11 @@ def deflated_moments(
     overlaps: ArrayLike,
     outlier_values: ArrayLike,
 ) -> tuple[float, float]:
-    """What `projected_moments` gives, read off the first step of a run from the same probe z.
+    """Samples of trace and squared norm, read off the first step of a run from a probe z.
+
+    They are those that a product of its own would give for the probe projected off the outliers,
+    Q z with the projector Q: z^T Q H Q z and |Q H Q z|^2 (Hutchinson, 1989; z of independent
+    entries with mean 0 and variance 1).
 
     That step holds z^T H z = alpha_1 |z|^2 and |H z|^2 = (alpha_1^2 + beta_1^2) |z|^2; exact
     eigenvectors u take lambda (u . z)^2 and lambda^2 (u . z)^2 of them. With Ritz vectors, of

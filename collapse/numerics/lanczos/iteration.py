@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -55,6 +56,24 @@ class LanczosResult:
     steps: int
     breakdown: bool
     orthogonality: float
+
+    @property
+    def coefficients(self) -> Floats:
+        """Of the Ritz vectors in the basis, one a column, (steps, steps)."""
+        _, vectors = eigh_tridiagonal(self.alpha, self.beta[:-1])
+        return vectors
+
+
+class RitzPairs(Protocol):
+    """What a run knows of its Ritz vectors."""
+
+    @property
+    def basis(self) -> Basis:
+        """Handle of the vectors."""
+
+    @property
+    def coefficients(self) -> Floats:
+        """Of the Ritz vectors in the basis, one a column, (m, m)."""
 
 
 def begin(start: torch.Tensor, basis: Basis) -> LanczosState:
@@ -202,10 +221,9 @@ def rounding(dtype: torch.dtype, ritz_values: Floats, restarts: int = 0) -> floa
     return float(units * np.abs(ritz_values).max())
 
 
-def ritz_vectors(result: LanczosResult, indices: Sequence[int]) -> torch.Tensor:
+def ritz_vectors(result: RitzPairs, indices: Sequence[int]) -> torch.Tensor:
     """Ritz vectors of some positions in `ritz_values`, (K, P), in one read of the basis."""
-    _, vectors = eigh_tridiagonal(result.alpha, result.beta[:-1])
-    return combine(result.basis, torch.from_numpy(vectors[:, list(indices)]))
+    return combine(result.basis, torch.from_numpy(result.coefficients[:, list(indices)]))
 
 
 def lanczos(

@@ -3,13 +3,12 @@
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.linalg import eigh_tridiagonal
 
-from collapse.numerics.lanczos.iteration import LanczosResult
+from collapse.numerics.lanczos.iteration import RitzPairs
 from collapse.numerics.lanczos.sweeps import inner_product, sweep
 
 
-def ritz_overlaps(result: LanczosResult, vector: torch.Tensor) -> NDArray[np.float64]:
+def ritz_overlaps(result: RitzPairs, vector: torch.Tensor) -> NDArray[np.float64]:
     """Inner products of a vector with all Ritz vectors, in one read of the basis.
 
     Args:
@@ -17,11 +16,11 @@ def ritz_overlaps(result: LanczosResult, vector: torch.Tensor) -> NDArray[np.flo
         vector: (P,), on any device.
 
     Returns:
-        float64 (steps,), in the order of `ritz_values`.
+        float64 (m,), in the order of `ritz_values`.
     """
-    of_basis, _ = sweep(result.basis, result.steps, vector.to(result.basis.rows.device), None)
-    _, vectors = eigh_tridiagonal(result.alpha, result.beta[:-1])
-    return vectors.T @ of_basis.cpu().numpy()
+    turned = result.coefficients.T
+    of_basis, _ = sweep(result.basis, len(turned), vector.to(result.basis.rows.device), None)
+    return turned @ of_basis.cpu().numpy()
 
 
 def subspace_overlap(left_KxP: torch.Tensor, right_JxP: torch.Tensor) -> float:

@@ -8,11 +8,11 @@ import torch
 from numpy.typing import NDArray
 
 from collapse.errors import BadParameter
-from collapse.numerics.lanczos.basis import open_basis
+from collapse.numerics.lanczos.basis import Basis
 from collapse.numerics.lanczos.iteration import Matvec, begin, rounding, step
 from collapse.numerics.lanczos.state import LanczosState, dump_state, load_state
-from collapse.numerics.lanczos.sweeps import combine, rotate
-from collapse.numerics.lanczos.target import Target, is_met, wanted_places
+from collapse.numerics.lanczos.sweeps import rotate
+from collapse.numerics.lanczos.target import Target, wanted_places
 
 Floats = NDArray[np.float64]
 
@@ -28,56 +28,62 @@ class RestartedState:
         kept: how many vectors the last restart kept.
         restarts: how often the basis was filled and turned.
         products: products made so far.
+        first_alpha: diagonal of the tridiagonal before the first restart; empty where there was
+            none yet.
+        first_beta: its residual norms, likewise.
     """
 
     lanczos: LanczosState
     kept: int
     restarts: int
     products: int
+    first_alpha: Floats
+    first_beta: Floats
 
 
 @dataclass(frozen=True)
 class RestartedResult:
-    """Wanted ends of a spectrum; no weights, as the kept vectors have lost the start's measure.
+    """The ends of a spectrum as seen from one start vector, and m Ritz values in all.
 
     Attributes:
-        ritz_values: the wanted ones, ascending, (K,); fewer where the Krylov space has fewer.
-        residual_bounds: norm of A u - theta u of each, (K,), without `rounding`.
+        ritz_values: ascending, (m,).
+        residual_bounds: norm of A u - theta u of each, (m,), without `rounding`.
         rounding: what the precision of the vectors adds to each bound, more with every restart.
-        vectors_KxP: their unit vectors, on the device of the basis.
-        products: products made.
+        coefficients: of the Ritz vectors in the basis, one a column, (m, m).
+        basis: handle of the vectors.
+        alpha: diagonal of the tridiagonal up to the first restart: the kept vectors lose the
+            start's measure, so that later steps give no weights.
+        beta: its residual norms.
+        steps: products made.
         restarts: how often the basis was filled and turned.
-        converged: all that was wanted is there, with bounds below the tolerance.
         orthogonality: largest entry of |Q^T Q - I| over the vectors of all turns.
     """
 
     ritz_values: Floats
     residual_bounds: Floats
     rounding: float
-    vectors_KxP: torch.Tensor
-    products: int
+    coefficients: Floats
+    basis: Basis
+    alpha: Floats
+    beta: Floats
+    steps: int
     restarts: int
-    converged: bool
     orthogonality: float
 
 
-@dataclass(frozen=True)
-class _Pairs:
-    """Eigenpairs of the projected matrix: ascending values (m,), vectors (m, m), bounds (m,)."""
-
-    values: Floats
-    vectors: Floats
-    bounds: Floats
-    rounding: float
+def begin_restarted(start: torch.Tensor, basis: Basis) -> RestartedState:
+    """The state before the first step, as `begin` makes it; the basis says how much is kept."""
+    empty = np.empty(0)
+    return RestartedState(begin(start, basis), 0, 0, 0, empty, empty)
 
 
 def restarted_lanczos(
     matvec: Matvec,
-    start: torch.Tensor | RestartedState,
+    state: RestartedState,
     *,
-    capacity: int,
     max_products: int,
     target: Target,
+    is_enough: Callable[[RestartedResult], bool],
     device: torch.device | str | None = None,
     after_step: Callable[[RestartedState], None] | None = None,
 ) -> RestartedResult:
@@ -85,34 +91,30 @@ def restarted_lanczos(
 
     When the basis is full, the Ritz vectors nearest to what is wanted, half as many as there is
     room for, take the place of the others, and the iteration goes on from the last residual. The
-    basis is turned in its own memory. It gives ends of the spectrum only: the quadrature weights
-    of a density are those of an unbroken run.
+    basis is turned in its own memory.
 
     Args:
-        matvec: product of a symmetric operator with a vector (P,) of the start's type.
-        start: (P,), float32 or float64; the basis lives on its device. Or the state of an
-            interrupted run, from `load_restarted`, which goes on to the same bits.
-        capacity: vectors that the basis holds, 4 more than are wanted at least.
+        matvec: product of a symmetric operator with a vector (P,) of the basis's type.
+        state: from `begin_restarted`; or of an interrupted run, from `load_restarted`, which goes
+            on to the same bits. Its basis holds 4 vectors more than are wanted at least.
         max_products: the most products to make, those of an interrupted run included.
-        target: what is wanted, and how well.
+        target: what is wanted.
+        is_enough: asked before each step but the first; True ends the run.
         device: where the operator wants its vectors; None for where the basis is.
         after_step: called with each new state, for instance to save it.
 
     Raises:
-        BadParameter: a bad start vector, nothing wanted, a capacity that is too small, or no
-            product allowed.
+        BadParameter: nothing wanted, a basis that is too small, or no product allowed.
         BadInput: a product has the wrong shape or type or is not finite.
     """
-    if isinstance(start, torch.Tensor):
-        basis = open_basis(len(start), capacity, start.dtype, device=start.device)
-        state = RestartedState(begin(start, basis), 0, 0, 0)
-    else:
-        state = start
-    work = torch.empty_like(state.lanczos.basis.rows[0])
-    _check(capacity, max_products, target, state)
+    rows = state.lanczos.basis.rows
+    _check(len(rows), max_products, target)
+    work = torch.empty_like(rows[0])
     place = torch.device(device) if device is not None else work.device
-    full = min(capacity - 1, len(work))
-    while state.products < max_products and not _is_done(state, target):
+    full = min(len(rows) - 1, len(work))
+    while state.products < max_products and not state.lanczos.breakdown:
+        if state.products and is_enough(_result(state)):
+            break
         if state.lanczos.steps == full:
             state = _restart(state, target)
         lanczos = step(matvec, state.lanczos, work, place)
@@ -122,60 +124,63 @@ def restarted_lanczos(
         state = replace(state, lanczos=lanczos, products=state.products + 1)
         if after_step is not None:
             after_step(state)
-    return _result(state, target)
+    return _result(state)
 
 
-def _check(capacity: int, max_products: int, target: Target, state: RestartedState) -> None:
+def _check(capacity: int, max_products: int, target: Target) -> None:
     wanted = target.largest + target.smallest + target.magnitude
     if wanted < 1:
         raise BadParameter(f"{target}: at least one eigenvalue must be wanted")
-    if capacity < wanted + 4 or capacity > len(state.lanczos.basis.rows):
+    if capacity < wanted + 4:
         raise BadParameter(
-            f"a basis of {capacity} vectors, {wanted} wanted: it must have {wanted + 4} or more, "
-            f"and the memory at hand has room for {len(state.lanczos.basis.rows)}"
+            f"a basis of {capacity} vectors, {wanted} wanted: it must have {wanted + 4} or more"
         )
     if max_products < 1:
         raise BadParameter(f"{max_products} products: at least 1 is needed")
 
 
-def _is_done(state: RestartedState, target: Target) -> bool:
-    if state.lanczos.breakdown:
-        return True
-    if state.lanczos.steps < target.least_values:
-        return False
-    pairs = _pairs(state)
-    return is_met(target, pairs.values, pairs.bounds + pairs.rounding)
-
-
-def _pairs(state: RestartedState) -> _Pairs:
+def _result(state: RestartedState) -> RestartedResult:
     """Eigenpairs of the projected matrix: an arrow of the kept part, tridiagonal beyond it."""
-    alpha, beta, kept = state.lanczos.alpha, state.lanczos.beta, state.kept
-    matrix = np.diag(alpha)
-    matrix[kept, :kept] = beta[:kept]
-    later = np.arange(kept, len(alpha) - 1)
-    matrix[later + 1, later] = beta[later]
+    lanczos, kept = state.lanczos, state.kept
+    matrix = np.diag(lanczos.alpha)
+    matrix[kept, :kept] = lanczos.beta[:kept]
+    later = np.arange(kept, len(lanczos.alpha) - 1)
+    matrix[later + 1, later] = lanczos.beta[later]
     values, vectors = np.linalg.eigh(matrix, UPLO="L")
-    bounds = np.abs(beta[-1] * vectors[-1])
-    dtype = state.lanczos.basis.rows.dtype
-    return _Pairs(values, vectors, bounds, rounding(dtype, values, state.restarts))
+    unbroken = (lanczos.alpha, lanczos.beta)
+    alpha, beta = (state.first_alpha, state.first_beta) if state.restarts else unbroken
+    return RestartedResult(
+        ritz_values=values,
+        residual_bounds=np.abs(lanczos.beta[-1] * vectors[-1]),
+        rounding=rounding(lanczos.basis.rows.dtype, values, state.restarts),
+        coefficients=vectors,
+        basis=lanczos.basis,
+        alpha=alpha,
+        beta=beta,
+        steps=state.products,
+        restarts=state.restarts,
+        orthogonality=lanczos.orthogonality,
+    )
 
 
 def _restart(state: RestartedState, target: Target) -> RestartedState:
     """Turn a full basis so that it begins with the Ritz vectors to keep and the last residual."""
-    pairs, old = _pairs(state), state.lanczos
-    places = _to_keep(target, pairs.values)
-    weights = torch.from_numpy(pairs.vectors[:, places])
+    pairs, old = _result(state), state.lanczos
+    places = _to_keep(target, pairs.ritz_values)
+    weights = torch.from_numpy(pairs.coefficients[:, places])
     gram = rotate(old.basis, weights).cpu()
     old.basis.rows[len(places)] = old.basis.rows[old.steps]
     loss = float((gram - torch.eye(len(places), dtype=gram.dtype)).abs().max())
     turned = LanczosState(
         old.basis,
-        pairs.values[places],
-        old.beta[-1] * pairs.vectors[-1, places],
+        pairs.ritz_values[places],
+        old.beta[-1] * pairs.coefficients[-1, places],
         False,
         max(old.orthogonality, loss),
     )
-    return replace(state, lanczos=turned, kept=len(places), restarts=state.restarts + 1)
+    return RestartedState(
+        turned, len(places), state.restarts + 1, state.products, pairs.alpha, pairs.beta
+    )
 
 
 def _to_keep(target: Target, ritz_values: Floats) -> list[int]:
@@ -190,40 +195,25 @@ def _to_keep(target: Target, ritz_values: Floats) -> list[int]:
     return places
 
 
-def _result(state: RestartedState, target: Target) -> RestartedResult:
-    pairs = _pairs(state)
-    places = wanted_places(target, pairs.values)
-    vectors = torch.from_numpy(pairs.vectors[:, places])
-    return RestartedResult(
-        ritz_values=pairs.values[places],
-        residual_bounds=pairs.bounds[places],
-        rounding=pairs.rounding,
-        vectors_KxP=combine(state.lanczos.basis, vectors),
-        products=state.products,
-        restarts=state.restarts,
-        converged=len(pairs.values) >= target.least_values
-        and is_met(target, pairs.values, pairs.bounds + pairs.rounding),
-        orthogonality=state.lanczos.orthogonality,
-    )
-
-
 def dump_restarted(state: RestartedState) -> dict[str, NDArray[np.generic]]:
-    """A state as plain arrays, the vectors among them."""
+    """A state as plain arrays, the vectors among them.
+
+    Not of a basis in a file: later steps turn it in its place, and the state would not fit it.
+    """
+    assert state.lanczos.basis.path is None
     counts = {name: np.array(getattr(state, name)) for name in ("kept", "restarts", "products")}
-    return dump_state(state.lanczos) | counts
+    unbroken = {"first_alpha": state.first_alpha, "first_beta": state.first_beta}
+    return dump_state(state.lanczos) | counts | unbroken
 
 
-def load_restarted(
-    arrays: Mapping[str, NDArray[np.generic]],
-    capacity: int,
-    device: torch.device | str = "cpu",
-) -> RestartedState:
-    """The state that `dump_restarted` gave, on a new basis of the same capacity.
+def load_restarted(arrays: Mapping[str, NDArray[np.generic]], basis: Basis) -> RestartedState:
+    """The state that `dump_restarted` gave, on a basis of the same capacity.
 
     Raises:
-        BadParameter: the vectors do not fit.
+        BadParameter: the basis cannot hold the vectors.
     """
-    vectors = torch.from_numpy(np.asarray(arrays["vectors"]))
-    basis = open_basis(vectors.shape[1], capacity, vectors.dtype, device=device)
-    counts = {name: int(arrays[name]) for name in ("kept", "restarts", "products")}
-    return RestartedState(load_state(arrays, basis), **counts)
+    kept, restarts, products = (int(arrays[name]) for name in ("kept", "restarts", "products"))
+    alpha, beta = (
+        np.asarray(arrays[name], dtype=np.float64) for name in ("first_alpha", "first_beta")
+    )
+    return RestartedState(load_state(arrays, basis), kept, restarts, products, alpha, beta)

@@ -51,7 +51,7 @@ def deflated_bulk(
     Args:
         outliers: the eigenvalues whose vectors were projected off.
         lambda_max: the algebraically largest eigenvalue.
-        trace_samples: of the deflated operator, one a probe, from `projected_moments`.
+        trace_samples: of the deflated operator, one a probe, from `deflated_moments`.
         squared_norm_samples: of its squared Frobenius norm, one a probe.
         dimension: P.
 

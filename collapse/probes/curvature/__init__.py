@@ -1,9 +1,14 @@
 """The curvature of a causal language model's loss: products, spectra, blocks.
 
-batch      the tokens it is measured on, in parts
-operator   Hessian and Gauss-Newton products, graph kept or rebuilt, over processes
-analysis   one spectrum from an operator, certified, resumable
-of_model   the same in one call, for a notebook
+Its rooms, from the tokens to the spectrum:
+
+    batch         the tokens it is measured on, in parts
+    operator      Hessian and Gauss-Newton products, graph kept, split or rebuilt, over processes
+    split_graph   a kept graph without what does not depend on the vector
+    first_run     Lanczos until the ends are certified, in a basis that grows or one that does not
+    samples       what each probe vector tells
+    analysis      one spectrum from an operator, certified, resumable
+    of_model      the same in one call, for a notebook
 """
 
 from collapse.probes.curvature.analysis import HessianSpectrum, analyse

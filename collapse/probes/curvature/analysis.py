@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from collapse.numerics.lanczos import LanczosResult, ritz_vectors
+from collapse.numerics.lanczos import ritz_vectors
 from collapse.numerics.spectrum import (
     BatchSamples,
     Bulk,
@@ -22,14 +22,17 @@ from collapse.numerics.spectrum import (
     deflated_bulk,
     gauss_nodes,
 )
-from collapse.probes.curvature.recipe import SpectrumRecipe
-from collapse.probes.curvature.runs import (
+from collapse.probes.curvature.first_run import (
     Advance,
+    FirstRun,
     Operator,
     Pieces,
-    ProbeSample,
     certificates,
     first_run,
+)
+from collapse.probes.curvature.recipe import SpectrumRecipe
+from collapse.probes.curvature.samples import (
+    ProbeSample,
     further_sample,
     has_data_errors,
     rayleigh_quotients,
@@ -51,9 +54,11 @@ class HessianSpectrum:
         outliers: the k eigenvalues of largest magnitude, largest first.
         top: the algebraically largest eigenvalue and its certificate.
         bottom: the algebraically smallest.
-        ritz_values: of the first probe vector's run, ascending, (steps,).
-        residuals: their residual bounds, (steps,).
-        probes: what each probe vector told; the first one's run has the most steps.
+        ritz_values: of the first probe vector's run, ascending, (m,); one a step, or where the
+            basis was restarted, as many as it held at the end.
+        residuals: their residual bounds, (m,).
+        probes: what each probe vector told; the first one's run has the most steps, of which those
+            before the first restart are told.
         bulk: the spectrum without its outliers; from a single probe vector, without errors.
         bulks: the same without 10 and without 30, where so many are certified, by their number.
         data_errors: standard errors over the microbatches, by metric name; empty where they were
@@ -119,18 +124,22 @@ def analyse(
     known: Pieces = {} if pieces is None else pieces
     first = first_run(operator, recipe, known, is_time_to_keep, advance)
     outliers, bottom, top = certificates(first, recipe)
-    vectors_KxP = ritz_vectors(first, _places(first, len(outliers))).to(operator.device)
+    # The order of `certify_outliers`: largest magnitude first.
+    order = np.argsort(-np.abs(first.ritz_values), kind="stable").tolist()
+    places = order[: len(outliers)]
+    vectors_KxP = ritz_vectors(first, places).to(operator.device)
     samples = [sample_of_first(operator, recipe, known, first, vectors_KxP, advance)]
     samples += [
         further_sample(operator, recipe, known, index, first, vectors_KxP, advance)
         for index in range(1, recipe.probes)
     ]
+    traces_N, squares_N = _moments(samples, outliers, places)
     errors, data_products = {}, 0
     if has_data_errors(operator, recipe):
-        quotients = _quotients(operator, known, first, vectors_KxP, advance)
-        looked_at = {*_places(first, len(outliers)), 0, first.steps - 1}
+        quotients = _quotients(operator, known, first, places, vectors_KxP, advance)
+        looked_at = {*places, 0, len(order) - 1}
         data_products = len(looked_at) + len(samples)
-        batches = _batch_samples(operator, first, quotients, samples, outliers)
+        batches = _batch_samples(operator, quotients, samples, squares_N)
         errors = batch_errors(batches, outliers, top, bottom, operator.dimension)
     return HessianSpectrum(
         dimension=operator.dimension,
@@ -140,39 +149,30 @@ def analyse(
         ritz_values=first.ritz_values,
         residuals=first.residual_bounds + first.rounding,
         probes=tuple(samples),
-        bulk=_bulk(first, samples, outliers, top, operator.dimension),
-        bulks=_sensitivity(first, samples, recipe, top, operator.dimension),
+        bulk=deflated_bulk(outliers, top, traces_N, squares_N, operator.dimension),
+        bulks=_sensitivity(first, order, samples, recipe, top, operator.dimension),
         data_errors=errors,
         contradictions=sum(
-            one.contradicts(outliers, _places(first, len(outliers)), first.rounding)
-            for one in samples[1:]
+            one.contradicts(outliers, places, first.rounding) for one in samples[1:]
         ),
         orthogonality=first.orthogonality,
-        products=sum(len(one.alpha) for one in samples) + data_products,
+        products=first.steps + sum(len(one.alpha) for one in samples[1:]) + data_products,
         outlier_vectors_KxP=vectors_KxP,
     )
 
 
-def _places(result: LanczosResult, count: int) -> list[int]:
-    """Places of the Ritz values of largest magnitude, in the order of `certify_outliers`."""
-    return np.argsort(-np.abs(result.ritz_values), kind="stable")[:count].tolist()
-
-
-def _bulk(
-    first: LanczosResult,
-    samples: Sequence[ProbeSample],
-    outliers: Sequence[Outlier],
-    top: Outlier,
-    dimension: int,
-) -> Bulk:
+def _moments(
+    samples: Sequence[ProbeSample], outliers: Sequence[Outlier], places: Sequence[int]
+) -> tuple[Floats, Floats]:
+    """Each probe's trace and squared Frobenius norm without the outliers, (N,) both."""
     values = np.array([one.value for one in outliers])
-    places = _places(first, len(outliers))
-    moments = np.array([sample.deflated_moments(values, places) for sample in samples])
-    return deflated_bulk(outliers, top, moments[:, 0], moments[:, 1], dimension)
+    found = [sample.deflated_moments(values, places) for sample in samples]
+    return np.array([trace for trace, _ in found]), np.array([squared for _, squared in found])
 
 
 def _sensitivity(
-    first: LanczosResult,
+    first: FirstRun,
+    order: Sequence[int],
     samples: Sequence[ProbeSample],
     recipe: SpectrumRecipe,
     top: Outlier,
@@ -189,20 +189,21 @@ def _sensitivity(
             rounding=first.rounding,
         )
         if len(found) == count and all(one.certified for one in found):
-            bulks[count] = _bulk(first, samples, found, top, dimension)
+            traces_N, squares_N = _moments(samples, found, order[:count])
+            bulks[count] = deflated_bulk(found, top, traces_N, squares_N, dimension)
     return bulks
 
 
 def _quotients(
     operator: Operator,
     pieces: Pieces,
-    first: LanczosResult,
+    first: FirstRun,
+    places: Sequence[int],
     vectors_KxP: torch.Tensor,
     advance: Advance,
 ) -> Floats:
     """Rayleigh quotients of the outliers, then of the ends, over the microbatches, (M, K + 2)."""
-    places = _places(first, len(vectors_KxP))
-    ends = [first.steps - 1, 0]
+    ends = [len(first.ritz_values) - 1, 0]
     new = [place for place in ends if place not in places]
     extra = ritz_vectors(first, new).to(vectors_KxP.device) if new else vectors_KxP[:0]
     made = rayleigh_quotients(operator, pieces, torch.cat([vectors_KxP, extra]), advance)
@@ -212,14 +213,10 @@ def _quotients(
 
 def _batch_samples(
     operator: Operator,
-    first: LanczosResult,
     quotients: Floats,
     samples: Sequence[ProbeSample],
-    outliers: Sequence[Outlier],
+    squared_norms_N: Floats,
 ) -> BatchSamples:
-    values = np.array([one.value for one in outliers])
-    places = _places(first, len(outliers))
-    moments = [sample.deflated_moments(values, places) for sample in samples]
     return BatchSamples(
         shares_M=np.array(operator.shares),
         outliers_MxK=quotients[:, :-2],
@@ -227,5 +224,5 @@ def _batch_samples(
         lambda_min_M=quotients[:, -1],
         traces_MxN=np.stack([sample.batch_traces_M for sample in samples], axis=1),
         crosses_MxN=np.stack([sample.batch_crosses_M for sample in samples], axis=1),
-        squared_norms_N=np.array([squared for _, squared in moments]),
+        squared_norms_N=squared_norms_N,
     )

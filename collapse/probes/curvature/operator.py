@@ -11,8 +11,6 @@ from torch import nn
 from collapse.errors import BadInput, BadModel, BadParameter
 from collapse.probes.curvature.attention import exact_gradients
 from collapse.probes.curvature.batch import Microbatch, shares_of
-from collapse.probes.curvature.compiled import CannotSplit, Programs, split
-from collapse.probes.curvature.compiled_program import SplitGraph
 from collapse.probes.curvature.graph import (
     GRAPHS,
     MaybeTensors,
@@ -26,6 +24,8 @@ from collapse.probes.curvature.graph import (
 from collapse.probes.curvature.layout import ParameterLayout
 from collapse.probes.curvature.memory import free_bytes
 from collapse.probes.curvature.processes import own_indices, summed
+from collapse.probes.curvature.split_graph import Programs, SplitGraph, split
+from collapse.probes.curvature.split_recording import CannotSplit
 
 T = TypeVar("T")
 
@@ -45,6 +45,7 @@ class CurvatureOperator:
         graph: ``kept`` (built once), ``rebuilt`` (for every product; the same bits), or ``split``
             (kept, and recorded at the first product without what does not depend on the vector:
             the same but for rounding).
+        why_not_split: why graphs that were to be split stay as they are; empty where none does.
         graph_bytes: what this process's kept graphs take, or would take: measured on its first
             microbatch, the others by their tokens.
         shares: of each microbatch in the mean, by predicted tokens; they sum to 1.
@@ -72,7 +73,8 @@ class CurvatureOperator:
         self._own = own_indices(len(batches))
         self._batches = {index: batches[index].to(self.device) for index in self._own}
         self._graphs: dict[int, ProductGraph] = {}
-        self._programs = Programs(compiled=False) if graph == "split" else None
+        self._programs = Programs() if graph == "split" else None
+        self.why_not_split = ""
         self._open = True
         self.graph_bytes = _explained(self._measure)
         self.graph = "kept" if self._keeps(graph, memory_limit_bytes) else "rebuilt"
@@ -152,9 +154,9 @@ class CurvatureOperator:
         assert self._programs is not None
         try:
             self._graphs[index], parts = split(graph, vectors, self._programs)
-        except CannotSplit:
+        except CannotSplit as reason:
             # All stays as it is: the products are the same, some of them slower.
-            self._programs = None
+            self._programs, self.why_not_split = None, str(reason)
             with exact_gradients(self.device):
                 return graph.product(vectors, again=True)
         if all(isinstance(one, SplitGraph) for one in self._graphs.values()):

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from collapse.probes.heads.layers import attention_layers
+from collapse.language.attention_layers import attention_layers
 
 Floats = NDArray[np.float64]
 

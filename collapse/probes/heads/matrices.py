@@ -3,8 +3,7 @@
 Shapes: B batch, T positions, N = B T tokens, H query heads, K key-value heads, E width of a head.
 """
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from collapse.errors import BadModel, BadParameter
-from collapse.probes.heads.layers import SITES, attention_layers
+from collapse.language.attention_layers import SITES, attention_layers
+from collapse.probes.measuring import measuring
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ def head_matrices(
     gradients are left as they were, and no random number is drawn.
 
     Args:
-        model: see :func:`~collapse.probes.heads.layers.attention_layers`.
+        model: see :func:`~collapse.language.attention_layers.attention_layers`.
         input_ids_BxT: token ids without padding; moved to the model's device.
         site: ``projection``, ``post_norm`` or ``post_rope``.
 
@@ -56,10 +56,9 @@ def head_matrices(
     """
     layers = attention_layers(model)
     _check(model, input_ids_BxT, site)
-    device = next(model.parameters()).device
     sights: list[dict[str, Any]] = [{} for _ in layers]
     with ExitStack() as stack:
-        stack.enter_context(_looking(model, device))
+        device = stack.enter_context(measuring(model))
         for layer, seen in zip(layers, sights, strict=True):
             for handle in layer.watch(seen, site):
                 stack.callback(handle.remove)
@@ -97,22 +96,3 @@ def _check(model: nn.Module, input_ids_BxT: Tensor, site: str) -> None:
                 f"the weights are {parameter.dtype}: load the model with dtype=torch.float32 to "
                 "measure ranks"
             )
-
-
-@contextmanager
-def _looking(model: nn.Module, device: torch.device) -> Iterator[None]:
-    """Dropout, gradients, autocast and TF32 off; all is put back afterwards."""
-    modes = [(module, module.training) for module in model.modules()]
-    products = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)
-    precisions = [(backend, backend.fp32_precision) for backend in products]
-    model.eval()
-    try:
-        for backend in products:
-            backend.fp32_precision = "ieee"
-        with torch.no_grad(), torch.autocast(device.type, enabled=False):
-            yield
-    finally:
-        for backend, precision in precisions:
-            backend.fp32_precision = precision
-        for module, training in modes:
-            module.training = training

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from collapse.language.attention_layers import LayerAttention, attention_layers
 from collapse.numerics.rank import (
     product_floor,
     rounding_floor,
@@ -21,7 +22,6 @@ from collapse.numerics.rank import (
     summarise,
     triangle,
 )
-from collapse.probes.heads.layers import LayerAttention, attention_layers
 from collapse.probes.heads.matrices import HeadMatrices, head_matrices
 
 Floats = NDArray[np.float64]
@@ -93,7 +93,7 @@ def head_spectra(
     and softmax.
 
     Args:
-        model: see :func:`~collapse.probes.heads.layers.attention_layers`.
+        model: see :func:`~collapse.language.attention_layers.attention_layers`.
         input_ids_BxT: token ids without padding.
         site: ``projection``, ``post_norm`` or ``post_rope``, for K, Q, K_centred and scores.
 

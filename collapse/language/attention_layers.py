@@ -1,7 +1,7 @@
-"""Where each kind of model keeps the keys and queries of its heads.
+"""Where each kind of model keeps the queries and keys of its heads, their norms and rotations.
 
 Shapes: B batch, T positions, H query heads, K key-value heads, E width of a head, D width of the
-model.
+model, W width of what a projection gives.
 """
 
 import sys
@@ -77,14 +77,25 @@ class LayerAttention:
         return self._weight(1, self.kv_heads)
 
     @property
-    def query_norm(self) -> nn.Module | None:
-        """QK-norm of the queries, None where there is none."""
+    def query_norm(self) -> Any:
+        """QK-norm of the queries, over ``(B, T, H, E)``; None where there is none."""
         return getattr(self.module, "q_norm", None)
 
     @property
-    def key_norm(self) -> nn.Module | None:
-        """QK-norm of the keys, None where there is none."""
+    def key_norm(self) -> Any:
+        """QK-norm of the keys, over ``(B, T, K, E)``; None where there is none."""
         return getattr(self.module, "k_norm", None)
+
+    @property
+    def key_projection(self) -> nn.Module:
+        """The module whose output ``(B, T, W)`` holds the keys, in `key_columns`."""
+        return self._projections()[1]
+
+    @property
+    def key_columns(self) -> slice:
+        """Where the keys lie in what `key_projection` gives."""
+        begin = self.heads * self.width if self.family.fused is not None else 0
+        return slice(begin, begin + self.kv_heads * self.width)
 
     def watch(self, seen: dict[str, Any], site: str) -> list[Any]:
         """Hook into the forward pass so that ``seen`` receives what :meth:`heads_at` needs.
@@ -112,12 +123,19 @@ class LayerAttention:
         rotation = seen.get("rotation")
         return (query, key) if rotation is None else self._rotated(query, key, rotation)
 
+    def _projections(self) -> tuple[Any, Any]:
+        """The modules that project to queries and to keys; one and the same where fused."""
+        fused = self.family.fused
+        names = ("q_proj", "k_proj") if fused is None else (fused, fused)
+        query, key = (getattr(self.module, name) for name in names)
+        return query, key
+
     def _sources(self, site: str) -> list[tuple[str, nn.Module]]:
+        query, key = self._projections()
         if self.family.fused is not None:
-            return [("fused", getattr(self.module, self.family.fused))]
-        query, key = self.query_norm, self.key_norm
-        if site == "projection" or query is None or key is None:
-            query, key = self.module.q_proj, self.module.k_proj
+            return [("fused", query)]
+        if site != "projection" and None not in (self.query_norm, self.key_norm):
+            query, key = self.query_norm, self.key_norm
         return [("query", query), ("key", key)]
 
     def _rotated(
@@ -132,11 +150,10 @@ class LayerAttention:
         return rotary(query, *rotation), rotary(key, *rotation)
 
     def _weight(self, place: int, heads: int) -> Tensor:
+        weight = self._projections()[place].weight
         if self.family.fused is not None:
             # transformers' Conv1D keeps its weight as (in, out).
-            weight = getattr(self.module, self.family.fused).weight.mT.chunk(3)[place]
-        else:
-            weight = (self.module.q_proj, self.module.k_proj)[place].weight
+            weight = weight.mT.chunk(3)[place]
         return weight.detach().reshape(heads, self.width, -1)
 
 
@@ -148,14 +165,14 @@ def attention_layers(model: nn.Module) -> tuple[LayerAttention, ...]:
             of transformers.
 
     Raises:
-        BadModel: any other model.
+        BadModel: any other model, or a trunk without its head.
     """
     config: Any = getattr(model, "config", None)
-    kind = getattr(config, "model_type", None)
+    kind = model_type(model)
     if kind not in _FAMILIES:
         raise BadModel(
-            f"attention heads of a {type(model).__name__} (model_type {kind!r}) are unknown; known "
-            f"are causal language models of {', '.join(_FAMILIES)}"
+            f"{type(model).__name__}: attention heads of a model of type {kind!r} cannot be found; "
+            f"known are {', '.join(_FAMILIES)}"
         )
     family = _FAMILIES[kind]
     heads = config.num_attention_heads
@@ -166,13 +183,19 @@ def attention_layers(model: nn.Module) -> tuple[LayerAttention, ...]:
         modules = [block.get_submodule(family.attention) for block in blocks.children()]
     except AttributeError as error:
         raise BadModel(
-            f"{type(model).__name__} has no {family.layers}.*.{family.attention}: give the causal "
-            "language model itself, with its head"
+            f"{type(model).__name__} has no {family.layers}.*.{family.attention}: give the model "
+            "with its head"
         ) from error
     return tuple(
         LayerAttention(layer, module, heads, kv_heads, width, family)
         for layer, module in enumerate(modules)
     )
+
+
+def model_type(model: nn.Module) -> str:
+    """The kind of a model as its configuration has it; its class's name where it has none."""
+    config = getattr(model, "config", None)
+    return str(getattr(config, "model_type", type(model).__name__))
 
 
 def _keeper(seen: dict[str, Any], name: str) -> Callable[..., None]:

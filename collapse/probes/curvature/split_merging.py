@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import fx
 
-from collapse.probes.curvature.compiled_recording import Layout
+from collapse.probes.curvature.split_recording import Layout
 
 _aten = torch.ops.aten
 

@@ -1,8 +1,8 @@
-"""The Lanczos runs of one analysis, and what each tells beside its nodes."""
+"""What each probe vector of an analysis tells beside its run's nodes."""
 
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,59 +10,26 @@ from numpy.typing import NDArray
 
 from collapse.numerics.lanczos import (
     LanczosResult,
-    LanczosState,
     begin,
     decompose,
     deflated_moments,
-    dump_state,
     inner_product,
-    load_state,
     open_basis,
     project_off,
     ritz_overlaps,
     run,
 )
-from collapse.numerics.spectrum import (
-    Outlier,
-    certify_extremes,
-    certify_outliers,
-    gauss_nodes,
-    recheck,
-    residual_bounds,
+from collapse.numerics.spectrum import Outlier, gauss_nodes, recheck, residual_bounds
+from collapse.probes.curvature.first_run import (
+    Advance,
+    FirstRun,
+    Operator,
+    Pieces,
+    probe_vector,
 )
-from collapse.numerics.streams import torch_stream
 from collapse.probes.curvature.recipe import SpectrumRecipe
 
 Floats = NDArray[np.float64]
-Pieces = MutableMapping[str, dict[str, NDArray[np.generic]]]
-"""Finished or interrupted parts of an analysis by name, from which it goes on."""
-Advance = Callable[[int], None]
-
-
-class Operator(Protocol):
-    """What an analysis needs of an operator: see `CurvatureOperator`."""
-
-    @property
-    def dimension(self) -> int:
-        """Entries of a vector, P."""
-
-    @property
-    def device(self) -> torch.device:
-        """Where vectors live."""
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of the vectors."""
-
-    @property
-    def shares(self) -> tuple[float, ...]:
-        """Weight of each microbatch in the mean; they sum to 1."""
-
-    def __call__(self, vector_P: torch.Tensor) -> torch.Tensor:
-        """The product with a vector."""
-
-    def part(self, index: int, vector_P: torch.Tensor) -> torch.Tensor:
-        """The product with the mean loss of one microbatch alone."""
 
 
 @dataclass(frozen=True)
@@ -107,65 +74,11 @@ class ProbeSample:
         return found.contradicts
 
 
-def first_run(
-    operator: Operator,
-    recipe: SpectrumRecipe,
-    pieces: Pieces,
-    is_time_to_keep: Callable[[], bool],
-    advance: Advance,
-) -> LanczosResult:
-    """Lanczos from the first probe vector until all that is wanted is certified."""
-    steps = min(recipe.most_steps, operator.dimension)
-    basis = open_basis(
-        operator.dimension,
-        steps + 1,
-        operator.dtype,
-        device=operator.device if recipe.basis_bytes is None else "cpu",
-        memory_limit_bytes=recipe.basis_bytes,
-        path=recipe.basis_path,
-    )
-    if "first" in pieces:
-        state = load_state(pieces["first"], basis)
-        advance(state.steps)
-    else:
-        state = begin(probe_vector(operator, recipe, 0).to(basis.rows.device), basis)
-    while state.steps < steps and not state.breakdown and not _is_enough(state, recipe):
-        state = run(operator, state, state.steps + 1, device=operator.device)
-        advance(1)
-        if is_time_to_keep():
-            pieces["first"] = dump_state(state)
-    return decompose(state)
-
-
-def certificates(
-    result: LanczosResult, recipe: SpectrumRecipe
-) -> tuple[tuple[Outlier, ...], Outlier, Outlier]:
-    """The outliers, the smallest and the largest eigenvalue of the first run."""
-    pairs = result.ritz_values, result.residual_bounds
-    how = {"tolerance": recipe.tolerance, "rounding": result.rounding}
-    bottom, top = certify_extremes(*pairs, **how)
-    return certify_outliers(*pairs, recipe.outliers, **how), bottom, top
-
-
-def _is_enough(state: LanczosState, recipe: SpectrumRecipe) -> bool:
-    if state.steps < recipe.least_steps:
-        return False
-    found, bottom, top = certificates(decompose(state), recipe)
-    return all(one.certified for one in (*found, bottom, top))
-
-
-def probe_vector(operator: Operator, recipe: SpectrumRecipe, index: int) -> torch.Tensor:
-    """Probe vector (P,) of independent signs, drawn on the processor: the same on every device."""
-    generator = torch_stream(recipe.seed, "curvature", index)
-    signs = torch.randint(0, 2, (operator.dimension,), generator=generator, dtype=torch.int8)
-    return (2 * signs - 1).to(operator.device, operator.dtype)
-
-
 def sample_of_first(
     operator: Operator,
     recipe: SpectrumRecipe,
     pieces: Pieces,
-    first: LanczosResult,
+    first: FirstRun,
     outlier_vectors_KxP: torch.Tensor,
     advance: Advance,
 ) -> ProbeSample:
@@ -182,7 +95,7 @@ def further_sample(
     recipe: SpectrumRecipe,
     pieces: Pieces,
     index: int,
-    first: LanczosResult,
+    first: FirstRun,
     outlier_vectors_KxP: torch.Tensor,
     advance: Advance,
 ) -> ProbeSample:
@@ -206,14 +119,15 @@ def further_sample(
 def _sample(
     operator: Operator,
     recipe: SpectrumRecipe,
-    own: LanczosResult,
-    first: LanczosResult,
+    own: FirstRun,
+    first: FirstRun,
     probe: torch.Tensor,
     outlier_vectors_KxP: torch.Tensor,
     advance: Advance,
 ) -> ProbeSample:
     traces, crosses = [], []
     if has_data_errors(operator, recipe):
+        assert isinstance(own, LanczosResult)  # a restarted run is the only one
         inside = project_off(probe, outlier_vectors_KxP)
         outside = project_off(_first_product(own, probe), outlier_vectors_KxP)
         for index in range(len(operator.shares)):
