@@ -12,6 +12,7 @@
     trends     whether a metric rises or falls over the generations of a chain
     spectra    negative mass, certificates, and the four indicators of collapse; beside it
                spectra_words (what they say) and spectra_figures
+    ranks      how many directions keys use while a model learns: the answers of study 5
     page       the report's page, from the template beside it
     report     writes page, figures and numbers; a summary for the terminal
     replay     the first seed's published table, worked out again from its files

@@ -132,9 +132,11 @@ def effects_table(record: StudyRecord, metrics: tuple[str, ...]) -> pd.DataFrame
     rows = []
     for metric in metrics:
         for arm in record.arms:
-            if record.control is None or arm == record.control or record.generations == 0:
+            if record.control is None or arm == record.control:
                 continue
             pairs = paired_differences(record, metric, arm, record.control, record.generations)
+            if not record.is_recursion and not pairs.differences.any():
+                continue  # the arms share their only training
             found = effect(pairs.differences)
             lower, upper = found.interval or (np.nan, np.nan)
             rows.append((metric, arm, found.n_seeds, found.mean, lower, upper, found.p))
@@ -192,7 +194,7 @@ def _obstacles(
 ) -> tuple[str, ...]:
     """Everything that keeps a claim undecided; ``beyond`` is the interval minus the margin."""
     arm, control = claim.contrast
-    if generation == 0:
+    if generation == 0 and record.is_recursion:
         return ("Generation 0 is shared by all arms, so there is nothing to compare.",)
     if generation > record.generations:
         return (f"The study ends at generation {record.generations}, before {generation}.",)

@@ -196,7 +196,7 @@ def cautions(record: StudyRecord, found: tuple[Verdict, ...]) -> tuple[str, ...]
         "The claims were changed after the first chain ran: every verdict here is exploratory."
         if record.claims_changed
         else "",
-        NO_LEAD_TIME,
+        NO_LEAD_TIME if record.is_recursion else "",
         _unequal_budgets(record),
         _cut_samples(record),
         _recursion_alone(record),
@@ -234,7 +234,8 @@ def _unequal_budgets(record: StudyRecord) -> str:
     """Arms may be compared only where they read equally much; `accumulate` never does."""
     budgets = ("text/tokens_offered", "train/tokens_seen")
     rows = record.measurements
-    later = rows[rows["metric"].isin(budgets) & (rows["generation"] > 0)]
+    compared = rows["generation"] >= int(record.is_recursion)
+    later = rows[rows["metric"].isin(budgets) & compared]
     different = later.groupby(["metric", "generation"])["value"].nunique() > 1
     if not different.any():
         return ""
@@ -260,7 +261,7 @@ def _cut_samples(record: StudyRecord) -> str:
 def _recursion_alone(record: StudyRecord) -> str:
     """A fresh control receives new information and a static one does not."""
     missing = [arm for arm in ("fresh", "static") if arm not in record.arms]
-    if not missing or len(record.arms) < 2:
+    if not missing or len(record.arms) < 2 or not record.is_recursion:
         return ""
     return (
         "That recursion itself is the cause is claimed only beyond both controls, fresh and "

@@ -25,6 +25,8 @@ from analysis.findings import (
     verdicts,
 )
 from analysis.metrics import MINUS, Metric, metric_info
+from analysis.ranks.findings import RankFindings
+from analysis.ranks.section import rank_section
 from analysis.spectra import indicators_table, spectral_texts
 from analysis.statistics import ALPHA
 from analysis.study import StudyRecord
@@ -53,7 +55,11 @@ Picture = tuple[str, str, bytes]
 
 
 def render(
-    record: StudyRecord, figures: Sequence[Picture], spectral_figures: Sequence[Picture] = ()
+    record: StudyRecord,
+    figures: Sequence[Picture],
+    spectral_figures: Sequence[Picture] = (),
+    rank_figures: Sequence[Picture] = (),
+    ranks: RankFindings | None = None,
 ) -> str:
     """The page as text.
 
@@ -61,6 +67,8 @@ def render(
         record: the study.
         figures: the figures of the section of that name.
         spectral_figures: those of the section on spectra.
+        rank_figures: those of the section on ranks.
+        ranks: what the ranks say, where the study has any.
 
     Returns:
         HTML; everything that comes from the record is escaped.
@@ -87,6 +95,8 @@ def render(
         figures=_encoded(figures),
         spectra=[_spectral_part(record, text) for text in spectral_texts(record)],
         spectral_figures=_encoded(spectral_figures),
+        ranks=rank_section(ranks) if ranks else None,
+        rank_figures=_encoded(rank_figures),
         trend_rule=TREND_RULE,
         samples=[(seed, _sample_rows(record, seed)) for seed in record.seeds],
         samples_shown=SAMPLES_SHOWN,

@@ -16,6 +16,9 @@ from analysis.findings import (
     verdicts,
 )
 from analysis.page import render
+from analysis.ranks.curves import rank_plates
+from analysis.ranks.findings import rank_findings
+from analysis.ranks.section import rank_files, rank_lines
 from analysis.spectra import spectral_texts
 from analysis.spectra_figures import spectral_plates
 from analysis.study import StudyRecord
@@ -33,7 +36,7 @@ SUMMARY_METRICS = (
 
 
 def write_report(record: StudyRecord, folder: Path) -> Path:
-    """Writes ``report.html``, ``figures/*.png`` and ``measurements.csv``.
+    """Writes ``report.html``, ``figures/*.png``, ``measurements.csv``, and ``rank_*.csv`` of ranks.
 
     Args:
         record: the study.
@@ -45,17 +48,20 @@ def write_report(record: StudyRecord, folder: Path) -> Path:
     Raises:
         StoreError: if the folder cannot be written.
     """
-    drawn, spectral = plates(record), spectral_plates(record)
-    pictures = {plate.name: png_bytes(plate.figure) for plate in (*drawn, *spectral)}
-    page = render(
-        record,
-        *([(p.title, p.caption, pictures[p.name]) for p in some] for some in (drawn, spectral)),
+    ranks = rank_findings(record)
+    sections = (plates(record), spectral_plates(record), rank_plates(ranks) if ranks else ())
+    pictures = {p.name: png_bytes(p.figure) for some in sections for p in some}
+    drawn, spectral, of_ranks = (
+        [(p.title, p.caption, pictures[p.name]) for p in some] for some in sections
     )
+    page = render(record, drawn, spectral, of_ranks, ranks)
     try:
         (folder / "figures").mkdir(parents=True, exist_ok=True)
         for name, picture in pictures.items():
             (folder / "figures" / f"{name}.png").write_bytes(picture)
         record.measurements.to_csv(folder / "measurements.csv", index=False)
+        for name, table in (rank_files(ranks) if ranks else {}).items():
+            table.to_csv(folder / name, index=False)
         path = folder / "report.html"
         path.write_text(page, encoding="utf-8")
     except OSError as error:
@@ -78,9 +84,13 @@ def markdown_summary(record: StudyRecord) -> str:
     for verdict in found:
         lines.append(f"- **{verdict.status}**: {_one_line(verdict.claim.statement)}")
         lines.append(f"  {estimate_in_words(verdict)} {' '.join(verdict.reasons)}".rstrip())
-    lines += ["", f"Positive control: {positive_control_in_words(checks)}", ""]
+    lines.append("")
+    if record.is_recursion:
+        lines += [f"Positive control: {positive_control_in_words(checks)}", ""]
     lines += _markdown_table(record)
     lines += _spectral_lines(record)
+    ranks = rank_findings(record)
+    lines += rank_lines(ranks) if ranks else []
     lines += ["What may not be concluded:", ""]
     lines += [f"- {caution}" for caution in cautions(record, found)]
     counts = run_counts(record.runs)

@@ -6,13 +6,14 @@ worth knowing before a computer is paid for.
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special, stats
 
 from collapse.errors import BadParameter
 
 ALPHA = 0.05
 CONFIDENCE = 0.95
 _MOST_PAIRS = 40
+_MOST_JOINT_PAIRS = 16
 
 
 def t_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> tuple[float, float] | None:
@@ -49,16 +50,30 @@ def sign_flip_p(differences: ArrayLike) -> float:
         BadParameter: without differences, or with more than 40.
     """
     differences_N = np.asarray(differences, dtype=float)
-    n = differences_N.size
-    if not 1 <= n <= _MOST_PAIRS:
-        raise BadParameter(f"{n} differences; the sign-flip test takes 1 to {_MOST_PAIRS}")
+    _check_pairs(differences_N.size)
     # Sums that are equal in exact arithmetic must count as equal.
     threshold = abs(differences_N.sum()) - 1e-12 * np.abs(differences_N).sum()
     if threshold <= 0:
         return 1.0
+    return 2 * _share_of_sums(differences_N, threshold)
+
+
+def _check_pairs(n: int) -> None:
+    if not 1 <= n <= _MOST_PAIRS:
+        raise BadParameter(f"{n} differences; the sign-flip test takes 1 to {_MOST_PAIRS}")
+
+
+def _share_of_sums(differences_N: NDArray[np.float64], threshold: float) -> float:
+    """The share of all sign patterns whose sum is at least the threshold."""
     left, right = (_signed_sums(half) for half in np.array_split(differences_N, 2))
     as_large = left.size - np.searchsorted(np.sort(left), threshold - right, side="left")
-    return float(2 * as_large.sum() / 2.0**n)
+    return float(as_large.sum() / 2.0**differences_N.size)
+
+
+def _sign_patterns(n: int) -> NDArray[np.float64]:
+    """All patterns of n signs of which the first is plus, shape (2^(n - 1), n)."""
+    bits = (np.arange(2 ** (n - 1))[:, None] >> np.arange(n)[::-1]) & 1
+    return np.asarray(1.0 - 2.0 * bits, dtype=np.float64)
 
 
 def _signed_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -67,6 +82,119 @@ def _signed_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
     for value in values:
         sums = np.concatenate([sums + value, sums - value])
     return sums
+
+
+def one_sided_sign_flip_p(differences: ArrayLike) -> float:
+    """Exact p of the sign-flip test against a mean of at most zero; see :func:`sign_flip_p`.
+
+    Args:
+        differences: one a pair, shape (n,).
+
+    Returns:
+        The share of sign patterns whose sum is at least the observed one, at least 1 / 2^n.
+
+    Raises:
+        BadParameter: without differences, or with more than 40.
+    """
+    differences_N = np.asarray(differences, dtype=float)
+    _check_pairs(differences_N.size)
+    threshold = float(differences_N.sum() - 1e-12 * np.abs(differences_N).sum())
+    return _share_of_sums(differences_N, threshold)
+
+
+def equivalence_p(differences: ArrayLike, margin: float) -> float:
+    """Exact p against a mean difference of the margin or more, either way.
+
+    Two one-sided tests (Schuirmann, 1987), by sign flips: the larger of the p's against "at least
+    ``margin``" and "at most ``-margin``".
+
+    Args:
+        differences: one a pair, shape (n,).
+        margin: the least difference that matters, positive, in the unit of the differences.
+
+    Raises:
+        BadParameter: without differences, or with more than 40.
+    """
+    differences_N = np.asarray(differences, dtype=float)
+    below, above = (one_sided_sign_flip_p(margin + sign * differences_N) for sign in (-1, 1))
+    return max(below, above)
+
+
+def hedges_g(differences: ArrayLike) -> float | None:
+    """Mean over standard deviation of paired differences, free of small-sample bias.
+
+    The mean in standard deviations of the differences themselves, times the exact correction
+    ``Gamma(m / 2) / (sqrt(m / 2) Gamma((m - 1) / 2))`` of m = n - 1 degrees of freedom (Hedges,
+    1981).
+
+    Args:
+        differences: one a pair, shape (n,).
+
+    Returns:
+        None for fewer than three pairs, or where all differences are equal.
+    """
+    differences_N = np.asarray(differences, dtype=float)
+    n = differences_N.size
+    if n < 3 or np.ptp(differences_N) == 0:
+        return None
+    half = (n - 1) / 2
+    correction = np.exp(special.gammaln(half) - special.gammaln(half - 0.5)) / np.sqrt(half)
+    return float(correction * differences_N.mean() / differences_N.std(ddof=1))
+
+
+def max_t_p(differences_NxM: ArrayLike) -> NDArray[np.float64]:
+    """Two-sided p of M comparisons on the same pairs, corrected for their number.
+
+    The step-down max-T of Westfall and Young (1993, algorithm 4.1) with joint sign flips: a pair
+    (a seed) turns its sign in all comparisons at once, so that what they share stays shared. All
+    2^n patterns are counted.
+
+    A comparison's statistic is ``|sum d| / sqrt(sum d^2)``. Where all have the same pairs it
+    orders as Student's t does; its variance under flips is 1 for any number of pairs, so that a
+    comparison with few pairs does not drown the others.
+
+    Args:
+        differences_NxM: one row a pair, one column a comparison; nan where it lacks the pair.
+
+    Returns:
+        (M,), at least 2 / 2^n; nan for a comparison without pairs.
+
+    Raises:
+        BadParameter: not two axes, no pairs, or more than 16.
+    """
+    values_NxM = np.asarray(differences_NxM, dtype=float)
+    if values_NxM.ndim != 2 or not 1 <= len(values_NxM) <= _MOST_JOINT_PAIRS:
+        raise BadParameter(
+            f"differences have the shape {values_NxM.shape}: (pairs, comparisons) is due, "
+            f"1 to {_MOST_JOINT_PAIRS} pairs"
+        )
+    known_NxM = np.isfinite(values_NxM)
+    filled_NxM = np.where(known_NxM, values_NxM, 0.0)
+    lengths_M = np.sqrt((filled_NxM**2).sum(axis=0))
+    unit_NxM = np.divide(filled_NxM, lengths_M, out=np.zeros_like(filled_NxM), where=lengths_M > 0)
+    # A pattern and its opposite have the same |sum|: half of all patterns stand for all.
+    flipped_PxM = np.abs(_sign_patterns(len(values_NxM)) @ unit_NxM)
+    observed_M = np.abs(unit_NxM.sum(axis=0))
+    falling = np.argsort(-observed_M, kind="stable")
+    # The largest of each comparison and all that are weaker, pattern by pattern.
+    largest_PxM = np.maximum.accumulate(flipped_PxM[:, falling[::-1]], axis=1)[:, ::-1]
+    p_M = np.empty(len(falling))
+    p_M[falling] = np.maximum.accumulate((largest_PxM >= observed_M[falling] - 1e-12).mean(axis=0))
+    return np.where(known_NxM.any(axis=0), p_M, np.nan)
+
+
+def holm(p: ArrayLike) -> NDArray[np.float64]:
+    """Holm's (1979) step-down correction of p values for their number.
+
+    Args:
+        p: (M,); nan is left out and stays nan.
+    """
+    p_M = np.asarray(p, dtype=float)
+    corrected_M = np.full(p_M.shape, np.nan)
+    rising = np.argsort(p_M)[: int(np.isfinite(p_M).sum())]
+    factors = np.arange(len(rising), 0, -1)
+    corrected_M[rising] = np.minimum(np.maximum.accumulate(p_M[rising] * factors), 1.0)
+    return corrected_M
 
 
 def least_sign_flip_p(n_pairs: int) -> float:

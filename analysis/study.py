@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from analysis.ranks.tables import RankTables
 from collapse.errors import BadInput, BadParameter
 
 MEASUREMENT_COLUMNS = ("arm", "seed", "generation", "metric", "value")
@@ -89,6 +90,7 @@ class StudyRecord:
             by the arms of a seed, and is there for each of them.
         samples: columns ``SAMPLE_COLUMNS``, a few sample texts of each generation.
         runs: columns ``RUN_COLUMNS`` and, where known, ``url``; failed runs too.
+        ranks: how many directions heads use while generation 0 learns, and what pruning costs.
 
     Raises:
         BadInput: if a column is missing, a seed or generation is no whole number, or one
@@ -110,6 +112,7 @@ class StudyRecord:
     claims_changed: bool = False
     spectra: pd.DataFrame = field(default_factory=pd.DataFrame)
     outliers: pd.DataFrame = field(default_factory=pd.DataFrame)
+    ranks: RankTables = field(default_factory=RankTables)
 
     def __post_init__(self) -> None:
         """Check the frames once, so that no other function has to."""
@@ -124,6 +127,11 @@ class StudyRecord:
         }
         for name, frame in frames.items():
             object.__setattr__(self, name, frame)
+
+    @property
+    def is_recursion(self) -> bool:
+        """Whether generations follow the first, which all arms of a seed then share."""
+        return self.generations > 0
 
     @property
     def control(self) -> str | None:

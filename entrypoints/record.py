@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
+from analysis.ranks import RankTables
 from analysis.spectra import negative_masses, with_negative_masses
 from analysis.spectra_figures import chain_evolution
 from analysis.study import Claim, StudyRecord
@@ -41,9 +42,26 @@ def study_record(prepared: Prepared, parameters: Any) -> StudyRecord:
         runs=reader.stage_runs(plan.experiment, chains),
         spectra=spectra,
         outliers=outliers,
+        ranks=rank_tables(chains),
     )
     keep_study_metrics(chains, negative_masses(record))
     return with_negative_masses(record)
+
+
+def rank_tables(chains: list[Any]) -> RankTables:
+    """What `svd_probe` and `surgery` left of every head."""
+    values = reader.stage_table(chains, "svd_probe", "singular_values.parquet")
+    if not values.empty:
+        ends = values.groupby(["arm", "seed", "generation"])["tokens"].transform
+        at_an_end = (values["tokens"] == ends("min")) | (values["tokens"] == ends("max"))
+        values = values[values["which"].isin(["K", "W_k"]) & at_an_end]
+    return RankTables(
+        ranks=reader.stage_table(chains, "svd_probe", "head_ranks.csv"),
+        losses=reader.stage_table(chains, "svd_probe", "trajectory.csv"),
+        singular_values=values,
+        gains=reader.stage_table(chains, "svd_probe", "gain_pairs.csv"),
+        surgery=reader.stage_table(chains, "surgery", "surgery.csv"),
+    )
 
 
 def chains_of(prepared: Prepared) -> list[Any]:

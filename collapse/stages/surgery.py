@@ -154,8 +154,8 @@ def _losses(
 
 def _curves(table: pd.DataFrame) -> Iterator[Measurement]:
     """The curves by rising percentage; of random the mean and spread over its draws."""
-    for percent, rows in table.groupby("percent"):
-        by_strategy = rows.groupby("strategy")["nll_nats"]
+    for percent in sorted(table["percent"].unique()):
+        by_strategy = table[table["percent"] == percent].groupby("strategy")["nll_nats"]
         values = {f"surgery/{name}/nll_nats": mean for name, mean in by_strategy.mean().items()}
         spreads = by_strategy.std().dropna()
         values |= {f"surgery/{name}/nll_nats_sd": spread for name, spread in spreads.items()}

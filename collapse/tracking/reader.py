@@ -124,9 +124,9 @@ def stage_table(chains: Sequence[Run], stage: str, name: str) -> pd.DataFrame:
                 if path.is_file():
                     part = read(path)
                     arm, seed = _place(run)
-                    place = {"arm": arm, "seed": seed, "generation": int(tag.rpartition(".")[2])}
-                    for position, (column, value) in enumerate(place.items()):
-                        part.insert(position, column, value)
+                    part.insert(0, "generation", int(tag.rpartition(".")[2]))
+                    part.insert(0, "seed", seed)
+                    part.insert(0, "arm", arm)
                     parts.append(part)
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
