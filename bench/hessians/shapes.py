@@ -81,8 +81,11 @@ class Subject:
         )
 
 
-def subject(name: str, device: str = "cpu") -> Subject:
-    """The trained model and its batch; trained and written where that has not been done yet."""
+def subject(name: str, device: str = "cpu", repeat: int = 1) -> Subject:
+    """The trained model and its batch; trained and written where that has not been done yet.
+
+    With `repeat`, the batch that many times over: the same Hessian at that many times the tokens.
+    """
     from safetensors.torch import load_file
 
     path = weights_path(name)
@@ -95,7 +98,7 @@ def subject(name: str, device: str = "cpu") -> Subject:
         for key, parameter in model.named_parameters():
             parameter.copy_(tensors[key])
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-    return Subject(model.to(device), input_ids_BxT.to(device), digest)
+    return Subject(model.to(device), input_ids_BxT.repeat(repeat, 1).to(device), digest)
 
 
 def weights_path(name: str) -> Path:

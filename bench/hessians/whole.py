@@ -231,11 +231,12 @@ def main() -> None:
     arguments.add_argument("--shape", choices=SHAPES, default="tiny")
     arguments.add_argument("--side", choices=SIDES, default="ours")
     arguments.add_argument("--seed", type=int, default=0)
+    arguments.add_argument("--repeat", type=int, default=1, help="the batch that many times over")
     arguments.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments.add_argument("--device", default="cpu")
     options = arguments.parse_args()
     torch.set_num_threads(options.threads)
-    looked_at = subject(options.shape, options.device)
+    looked_at = subject(options.shape, options.device, options.repeat)
     print(json.dumps(SIDES[options.side](looked_at, options.seed)))
 
 

@@ -114,6 +114,24 @@ def test_generations_without_a_contrast(generation: int, words: str) -> None:
     assert words in verdict.reasons[0]
 
 
+def test_arms_of_a_study_without_recursion_are_compared_at_their_only_training() -> None:
+    whole = record_with(SIX)
+    rows = whole.measurements
+    only = rows[rows["generation"] == 2].assign(generation=0)
+    record = StudyRecord(**{**vars(whole), "measurements": only, "generations": 0})
+    verdict = judge(claim_of("increase"), record)
+    assert (verdict.status, verdict.generation) == ("supported", 0)
+    assert len(effects_table(record, (METRIC,))) == 1
+
+
+def test_arms_that_share_their_only_training_have_no_effect() -> None:
+    whole = record_with([0.0] * 6)
+    rows = whole.measurements
+    only = rows[rows["generation"] == 2].assign(generation=0)
+    record = StudyRecord(**{**vars(whole), "measurements": only, "generations": 0})
+    assert effects_table(record, (METRIC,)).empty
+
+
 def test_a_metric_that_nobody_measured() -> None:
     claim = Claim("c", "", "truth/kl", "increase", 0.1, ("tried", "control"), None, "")
     verdict = judge(claim, record_with(SIX))

@@ -1,4 +1,5 @@
 import copy
+import sys
 
 import pytest
 import torch
@@ -197,10 +198,18 @@ def test_autocast_and_dropout_do_not_reach_the_probe():
         assert torch.equal(one.queries_HxNxE, other.queries_HxNxE)
 
 
+def _dynamic_modules_in(folder, monkeypatch):
+    """Copied code is imported from `folder`, also where a test before has imported other copies."""
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(folder))
+    monkeypatch.syspath_prepend(folder)
+    for name in [name for name in sys.modules if name.split(".")[0] == "transformers_modules"]:
+        monkeypatch.delitem(sys.modules, name)
+
+
 def test_a_decoder_with_code_of_its_own_copy_is_known_as_well(tmp_path, monkeypatch):
     model, ids = made_up("decoder_qk_norm"), tokens()
     model.save_pretrained(tmp_path)
-    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "m"))
+    _dynamic_modules_in(tmp_path / "modules", monkeypatch)
     copied = get_class_from_dynamic_module("decoder.DecoderForCausalLM", str(tmp_path))
     assert copied is not type(model)
     foreign = copied.from_pretrained(tmp_path)
