@@ -14,6 +14,7 @@ _HOMES = {
     "hessian_spectrum": "collapse.probes.curvature.of_model",
     "head_ranks": "collapse.probes.heads",
     "legacy_spectrum": "collapse.numerics.spectrum",
+    "classify_completion": "collapse.numerics.completion_classes",
 }
 
 __all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
