@@ -3,6 +3,7 @@
     study      what comes in: claims, and a record of chains as data frames
     metrics    what each metric is called in words, its unit, how its numbers are written
     statistics intervals and exact tests for a handful of values
+    answers    comparisons over seeds, one family, and their verdicts; answers_words writes them
     effects    paired differences over seeds, and the verdict on a claim
     events     the generation at which a chain first breaks away from its control
     findings   the positive control, what is missing, what may not be concluded
@@ -13,6 +14,7 @@
     spectra    negative mass, certificates, and the four indicators of collapse; beside it
                spectra_words (what they say) and spectra_figures
     ranks      how many directions keys use while a model learns: the answers of study 5
+    code       what drives the collapse of a code model: the answers of study 4
     page       the report's page, from the template beside it
     report     writes page, figures and numbers; a summary for the terminal
     replay     the first seed's published table, worked out again from its files

@@ -59,7 +59,8 @@ class Verdict:
         claim: the claim.
         status: supported, refuted or undecided.
         generation: where the arms were compared.
-        estimate: mean difference, arm minus control; None where there is none.
+        estimate: mean difference, arm minus control, or of a claim on one arm the mean of its
+            values; None where there is none.
         interval: its 95 % t-interval; None for fewer than two pairs.
         p: exact two-sided sign-flip p against a difference of just the margin; None without pairs.
         least_p: the least p that so many pairs can reach.
@@ -106,6 +107,18 @@ def paired_differences(
     )
 
 
+def own_values(record: StudyRecord, metric: str, arm: str, generation: int) -> PairedDifferences:
+    """An arm's own values, seed by seed: its differences from nothing."""
+    values = metric_values(record, metric)
+    found = {
+        seed: float(values[arm, seed, generation])
+        for seed in record.seeds
+        if (arm, seed, generation) in values.index
+    }
+    left_out = tuple(seed for seed in record.seeds if seed not in found)
+    return PairedDifferences(tuple(found), np.array(list(found.values())), left_out)
+
+
 def effect(differences: ArrayLike) -> Effect:
     """Mean, interval and sign-flip p of paired differences."""
     differences_N = np.asarray(differences, dtype=float)
@@ -147,6 +160,7 @@ def effects_table(record: StudyRecord, metrics: tuple[str, ...]) -> pd.DataFrame
 def judge(claim: Claim, record: StudyRecord) -> Verdict:
     """Whether the data support a claim, refute it, or cannot tell.
 
+    A claim on one arm is about its own values, and its margin is the level they must pass.
     Supported: the whole 95 % interval lies beyond the margin, in the claimed direction, and a
     sign-flip test against the margin reaches p <= 0.05. Refuted: the whole interval lies on the
     other side of the margin, and the same test reaches p <= 0.05. Else undecided. Testing against
@@ -160,10 +174,13 @@ def judge(claim: Claim, record: StudyRecord) -> Verdict:
         The verdict with its reasons.
     """
     generation = record.generations if claim.generation is None else claim.generation
-    pairs = paired_differences(record, claim.indicator, *claim.contrast, generation)
+    if claim.is_level:
+        pairs = own_values(record, claim.indicator, claim.contrast[0], generation)
+    else:
+        arm, control = claim.contrast
+        pairs = paired_differences(record, claim.indicator, arm, control, generation)
     found = effect(pairs.differences)
-    sign = 1 if claim.direction == "increase" else -1
-    beyond_N = sign * pairs.differences - claim.margin
+    beyond_N = _beyond(claim, pairs.differences)
     p = sign_flip_p(beyond_N) if found.n_seeds else None
     obstacles = _obstacles(claim, record, generation, found, t_interval(beyond_N), p)
     status: Literal["supported", "refuted", "undecided"] = "undecided"
@@ -184,6 +201,14 @@ def judge(claim: Claim, record: StudyRecord) -> Verdict:
     )
 
 
+def _beyond(claim: Claim, values_N: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far each seed lies beyond the margin, in the claimed direction."""
+    sign = 1 if claim.direction == "increase" else -1
+    if claim.is_level:
+        return sign * (values_N - claim.margin)
+    return sign * values_N - claim.margin
+
+
 def _obstacles(
     claim: Claim,
     record: StudyRecord,
@@ -193,16 +218,12 @@ def _obstacles(
     p: float | None,
 ) -> tuple[str, ...]:
     """Everything that keeps a claim undecided; ``beyond`` is the interval minus the margin."""
-    arm, control = claim.contrast
-    if generation == 0 and record.is_recursion:
+    if generation == 0 and record.is_recursion and not claim.is_level:
         return ("Generation 0 is shared by all arms, so there is nothing to compare.",)
     if generation > record.generations:
         return (f"The study ends at generation {record.generations}, before {generation}.",)
     if p is None:
-        return (
-            f"No seed has {claim.indicator} for both {arm} and {control} "
-            f"at generation {generation}.",
-        )
+        return (f"No seed has {claim.indicator} for {_arms(claim)} at generation {generation}.",)
     reasons = []
     if found.least_p > ALPHA:
         reasons.append(_too_few(found.n_seeds))
@@ -223,14 +244,21 @@ def _too_few(n_seeds: int) -> str:
 
 
 def _decided_because(claim: Claim, status: str, n_seeds: int, p: float | None) -> str:
-    margin = metric_info(claim.indicator).write_difference(
-        claim.margin if claim.direction == "increase" else -claim.margin
-    )
+    info = metric_info(claim.indicator)
+    if claim.is_level:
+        margin = f"level of {info.write(claim.margin)} {info.unit if not info.is_share else ''}"
+    else:
+        signed = claim.margin if claim.direction == "increase" else -claim.margin
+        margin = f"margin of {info.write_difference(signed)}"
     side = "beyond" if status == "supported" else "short of"
     return (
-        f"The whole 95 % interval of {n_seeds} seeds lies {side} the margin of {margin}, "
-        f"and the sign-flip p against the margin is {p:.3g}."
+        f"The whole 95 % interval of {n_seeds} seeds lies {side} the {margin.rstrip()}, and the "
+        f"sign-flip p against it is {p:.3g}."
     )
+
+
+def _arms(claim: Claim) -> str:
+    return claim.contrast[0] if claim.is_level else f"both {' and '.join(claim.contrast)}"
 
 
 def _left_out(claim: Claim, pairs: PairedDifferences) -> tuple[str, ...]:
@@ -239,6 +267,6 @@ def _left_out(claim: Claim, pairs: PairedDifferences) -> tuple[str, ...]:
         return ()
     seeds = ", ".join(map(str, pairs.left_out))
     return (
-        f"Seed {seeds} left out: no {claim.indicator} for one of the two arms. If such chains "
+        f"Seed {seeds} left out: no {claim.indicator} for {_arms(claim)}. If such chains "
         "broke because they collapsed, the estimate is too small.",
     )

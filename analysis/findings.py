@@ -159,16 +159,16 @@ def verdicts(record: StudyRecord) -> tuple[Verdict, ...]:
 
 def estimate_in_words(verdict: Verdict) -> str:
     """The estimate with its interval and p, or that there is none."""
-    arm, control = verdict.claim.contrast
+    claim = verdict.claim
+    what = " minus ".join(claim.contrast)
     if verdict.estimate is None:
-        return f"No estimate of {arm} minus {control}."
-    info = metric_info(verdict.claim.indicator)
-    text = (
-        f"{info.label}, {arm} minus {control} at generation {verdict.generation}: "
-        f"{info.write_difference(verdict.estimate)}"
-    )
+        return f"No estimate of {what}."
+    info = metric_info(claim.indicator)
+    sign = "" if claim.is_level else "+"
+    value = info.write if claim.is_level else info.write_difference
+    text = f"{info.label}, {what} at generation {verdict.generation}: {value(verdict.estimate)}"
     if verdict.interval is not None:
-        lower, upper = (info.write_bare(end, "+") for end in verdict.interval)
+        lower, upper = (info.write_bare(end, sign) for end in verdict.interval)
         text += f", 95 % interval {lower} to {upper}"
     return f"{text}, {verdict.n_seeds} seed{'s' * (verdict.n_seeds != 1)}."
 

@@ -11,6 +11,9 @@ import jinja2
 import pandas as pd
 
 from analysis import spectra_words
+from analysis.alarms import alarms
+from analysis.code.findings import CodeFindings
+from analysis.code.section import code_section
 from analysis.effects import effects_table
 from analysis.events import EVENT_RULES, NO_LEAD_TIME, first_events
 from analysis.findings import (
@@ -60,6 +63,8 @@ def render(
     spectral_figures: Sequence[Picture] = (),
     rank_figures: Sequence[Picture] = (),
     ranks: RankFindings | None = None,
+    code_figures: Sequence[Picture] = (),
+    code: CodeFindings | None = None,
 ) -> str:
     """The page as text.
 
@@ -69,6 +74,8 @@ def render(
         spectral_figures: those of the section on spectra.
         rank_figures: those of the section on ranks.
         ranks: what the ranks say, where the study has any.
+        code_figures: those of the section on code.
+        code: what completions of code say, where the study has any.
 
     Returns:
         HTML; everything that comes from the record is escaped.
@@ -82,6 +89,7 @@ def render(
     found, checks = verdicts(record), positive_control(record)
     return template.render(
         record=record,
+        alarms=alarms(record),
         headline=headline(found),
         verdicts=[(verdict, estimate_in_words(verdict)) for verdict in found],
         cautions=cautions(record, found),
@@ -97,6 +105,8 @@ def render(
         spectral_figures=_encoded(spectral_figures),
         ranks=rank_section(ranks) if ranks else None,
         rank_figures=_encoded(rank_figures),
+        code=code_section(code) if code else None,
+        code_figures=_encoded(code_figures),
         trend_rule=TREND_RULE,
         samples=[(seed, _sample_rows(record, seed)) for seed in record.seeds],
         samples_shown=SAMPLES_SHOWN,

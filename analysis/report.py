@@ -3,6 +3,10 @@
 from pathlib import Path
 
 from analysis import spectra_words
+from analysis.alarms import alarms
+from analysis.code.figures import code_plates
+from analysis.code.findings import code_findings
+from analysis.code.section import code_files, code_lines
 from analysis.events import NO_LEAD_TIME
 from analysis.figures import plates
 from analysis.findings import (
@@ -36,7 +40,10 @@ SUMMARY_METRICS = (
 
 
 def write_report(record: StudyRecord, folder: Path) -> Path:
-    """Writes ``report.html``, ``figures/*.png``, ``measurements.csv``, and ``rank_*.csv`` of ranks.
+    """Writes the page, its figures and its numbers.
+
+    They are ``report.html``, ``figures/*.png``, ``measurements.csv``, and of studies that have them
+    ``rank_*.csv`` and ``code_*.csv``.
 
     Args:
         record: the study.
@@ -48,19 +55,25 @@ def write_report(record: StudyRecord, folder: Path) -> Path:
     Raises:
         StoreError: if the folder cannot be written.
     """
-    ranks = rank_findings(record)
-    sections = (plates(record), spectral_plates(record), rank_plates(ranks) if ranks else ())
+    ranks, code = rank_findings(record), code_findings(record)
+    sections = (
+        plates(record),
+        spectral_plates(record),
+        rank_plates(ranks) if ranks else (),
+        code_plates(code) if code else (),
+    )
     pictures = {p.name: png_bytes(p.figure) for some in sections for p in some}
-    drawn, spectral, of_ranks = (
+    drawn, spectral, of_ranks, of_code = (
         [(p.title, p.caption, pictures[p.name]) for p in some] for some in sections
     )
-    page = render(record, drawn, spectral, of_ranks, ranks)
+    files = (rank_files(ranks) if ranks else {}) | (code_files(code) if code else {})
+    page = render(record, drawn, spectral, of_ranks, ranks, of_code, code)
     try:
         (folder / "figures").mkdir(parents=True, exist_ok=True)
         for name, picture in pictures.items():
             (folder / "figures" / f"{name}.png").write_bytes(picture)
         record.measurements.to_csv(folder / "measurements.csv", index=False)
-        for name, table in (rank_files(ranks) if ranks else {}).items():
+        for name, table in files.items():
             table.to_csv(folder / name, index=False)
         path = folder / "report.html"
         path.write_text(page, encoding="utf-8")
@@ -81,6 +94,7 @@ def markdown_summary(record: StudyRecord) -> str:
     found = verdicts(record)
     checks = positive_control(record)
     lines = [f"# {record.name}", "", record.question, "", f"**{headline(found)}**", ""]
+    lines += [f"**ALARM**: {one}\n" for one in alarms(record)]
     for verdict in found:
         lines.append(f"- **{verdict.status}**: {_one_line(verdict.claim.statement)}")
         lines.append(f"  {estimate_in_words(verdict)} {' '.join(verdict.reasons)}".rstrip())
@@ -91,6 +105,8 @@ def markdown_summary(record: StudyRecord) -> str:
     lines += _spectral_lines(record)
     ranks = rank_findings(record)
     lines += rank_lines(ranks) if ranks else []
+    code = code_findings(record)
+    lines += code_lines(code) if code else []
     lines += ["What may not be concluded:", ""]
     lines += [f"- {caution}" for caution in cautions(record, found)]
     counts = run_counts(record.runs)

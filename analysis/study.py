@@ -11,6 +11,10 @@ from collapse.errors import BadInput, BadParameter
 
 MEASUREMENT_COLUMNS = ("arm", "seed", "generation", "metric", "value")
 SAMPLE_COLUMNS = ("arm", "seed", "generation", "text")
+COMPLETION_COLUMNS = (
+    *("arm", "seed", "generation"),
+    *("prompt", "completion", "class", "parses", "kept"),
+)
 RUN_COLUMNS = ("run_id", "arm", "seed", "generation", "stage", "status", "seconds", "fingerprint")
 
 SPECTRUM_COLUMNS = ("arm", "seed", "generation", "text", "probe", "step", "alpha", "beta")
@@ -32,8 +36,9 @@ class Claim:
         statement: the claim in words.
         indicator: the metric that decides it.
         direction: ``"increase"`` or ``"decrease"`` of the arm against its control.
-        margin: the least difference that matters, at least 0, in the metric's unit.
-        contrast: the arm and its control.
+        margin: the least difference that matters, at least 0, in the metric's unit; of a claim on
+            one arm, the level that its own value must pass.
+        contrast: the arm and its control; or the arm alone, whose own value is the matter.
         generation: where they are compared; None is the study's last generation.
         refuted_if: in words, what would refute the claim.
 
@@ -46,7 +51,7 @@ class Claim:
     indicator: str
     direction: str
     margin: float
-    contrast: tuple[str, str]
+    contrast: tuple[str, ...]
     generation: int | None
     refuted_if: str
 
@@ -58,10 +63,16 @@ class Claim:
             )
         if not (np.isfinite(self.margin) and self.margin >= 0):
             raise BadParameter(f"claim {self.id}: margin is {self.margin}; it must be 0 or more")
-        if len(self.contrast) != 2 or self.contrast[0] == self.contrast[1]:
+        if len(self.contrast) not in {1, 2} or len(set(self.contrast)) != len(self.contrast):
             raise BadParameter(
-                f"claim {self.id}: contrast is {self.contrast!r}; it must be two different arms"
+                f"claim {self.id}: contrast is {self.contrast!r}; it must be two different arms, "
+                "or one"
             )
+
+    @property
+    def is_level(self) -> bool:
+        """Whether it is about one arm's own value."""
+        return len(self.contrast) == 1
 
 
 @dataclass(frozen=True)
@@ -90,6 +101,10 @@ class StudyRecord:
             by the arms of a seed, and is there for each of them.
         samples: columns ``SAMPLE_COLUMNS``, a few sample texts of each generation.
         runs: columns ``RUN_COLUMNS`` and, where known, ``url``; failed runs too.
+        completions: columns ``COMPLETION_COLUMNS``, prompts of code with their completions, in the
+            order in which they were asked: ``class`` is one of the code study's (R4.3), ``parses``
+            whether prompt and completion are Python to the last character, ``kept`` the lines of
+            the completion that are, with their prompt; empty for other studies.
         ranks: how many directions heads use while generation 0 learns, and what pruning costs.
 
     Raises:
@@ -112,6 +127,7 @@ class StudyRecord:
     claims_changed: bool = False
     spectra: pd.DataFrame = field(default_factory=pd.DataFrame)
     outliers: pd.DataFrame = field(default_factory=pd.DataFrame)
+    completions: pd.DataFrame = field(default_factory=pd.DataFrame)
     ranks: RankTables = field(default_factory=RankTables)
 
     def __post_init__(self) -> None:
@@ -124,6 +140,7 @@ class StudyRecord:
             "runs": _checked(self.runs, "runs", RUN_COLUMNS, whole=()),
             "spectra": _checked(self.spectra, "spectra", SPECTRUM_COLUMNS),
             "outliers": _checked(self.outliers, "outliers", OUTLIER_COLUMNS),
+            "completions": _checked(self.completions, "completions", COMPLETION_COLUMNS),
         }
         for name, frame in frames.items():
             object.__setattr__(self, name, frame)

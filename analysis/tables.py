@@ -14,12 +14,22 @@ LEADING_METRICS = (
     "truth/valid_fraction",
     "truth/tail_coverage",
     "human/nll_nats",
+    "human/bits_per_byte",
     "human/entropy_nats",
     "own/nll_nats",
     "quality/distinct_1",
     "quality/distinct_2",
     "quality/distinct_3",
     "quality/distinct_4",
+    "quality/self_bleu",
+    "quality/repetition_4gram",
+    "quality/bleu",
+    "quality/rouge_l",
+    "quality/coherence",
+    "quality/mauve",
+    "quality/copied_fraction",
+    "quality/collapse_rate",
+    "quality/parse_rate",
 )
 
 

@@ -43,6 +43,7 @@ def study_record(prepared: Prepared, parameters: Any) -> StudyRecord:
         spectra=spectra,
         outliers=outliers,
         ranks=rank_tables(chains),
+        completions=reader.stage_table(chains, "quality", "completions.jsonl"),
     )
     keep_study_metrics(chains, negative_masses(record))
     return with_negative_masses(record)

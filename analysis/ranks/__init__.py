@@ -6,7 +6,6 @@ changes   sudden or gradual: a step against a smooth change, by simulation
 surgery   loss after pruning, per chain and strategy
 gains     whether a key gain tells what its coordinate carries
 questions the comparisons that R5.7 asks for
-answers   comparisons over seeds, one family, and their verdicts
 findings  all of it, from a study's record
 formats   how its numbers are written
 words     what it says; caveats has what it does not say

@@ -2,11 +2,12 @@
 
 from dataclasses import astuple
 
-from analysis.ranks.answers import Answer
+from analysis.answers import Answer
+from analysis.answers_words import signed
 from analysis.ranks.chains import COMPANIONS, PRIMARY_SITE
 from analysis.ranks.changes import MOST_IN_ONE
 from analysis.ranks.findings import RankFindings
-from analysis.ranks.formats import signed, tokens_in_words
+from analysis.ranks.formats import tokens_in_words
 from analysis.ranks.questions import EQUAL_TOKENS, MARGIN_SHARE, QUESTIONS
 from analysis.statistics import least_pairs
 

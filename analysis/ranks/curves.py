@@ -4,10 +4,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from analysis.answers_words import numbers
 from analysis.figures import Plate
 from analysis.ranks.figures import layers_plate, trajectory_plate, waterfall_plate
 from analysis.ranks.findings import RankFindings
-from analysis.ranks.formats import numbers
 from analysis.ranks.surgery import PRESET_PERCENT
 from analysis.ranks.words import gains_in_words, gains_title, proxy_lead
 from analysis.study import is_measured

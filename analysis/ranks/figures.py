@@ -9,11 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from analysis.answers_words import numbers
 from analysis.figures import Plate
 from analysis.ranks.caveats import fall_doubts
 from analysis.ranks.chains import chain_losses, chain_ranks, layer_ranks
 from analysis.ranks.findings import RankFindings
-from analysis.ranks.formats import numbers, tokens_in_words
+from analysis.ranks.formats import tokens_in_words
 from analysis.ranks.words import fall_title, lead_with_size
 from analysis.statistics import t_interval
 from collapse.figures.style import (

@@ -5,7 +5,7 @@ from dataclasses import astuple, dataclass
 
 import pandas as pd
 
-from analysis.ranks.answers import Answer, answers
+from analysis.answers import Answer, answers
 from analysis.ranks.chains import (
     COMPANIONS,
     chain_conditions,

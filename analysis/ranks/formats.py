@@ -1,40 +1,6 @@
-"""How numbers of ranks are written in sentences and tables."""
+"""How numbers of ranks are written in sentences and tables, beside `analysis.answers_words`."""
 
 from analysis.metrics import MINUS
-from analysis.ranks.answers import Answer
-from collapse.figures.view import written
-
-
-def numbers(answer: Answer) -> str:
-    """Effect size, interval and p's of an answer, or why there are none."""
-    if answer.mean is None:
-        return " ".join(answer.reasons)
-    asked = answer.asked
-    share = f" ({percent(answer)})" if asked.reference else ""
-    parts = [f"{signed(answer.mean)} {asked.unit}{share}"]
-    if answer.interval:
-        parts.append(f"95 % {signed(answer.interval[0])} to {signed(answer.interval[1])}")
-    if answer.g is not None:
-        parts.append(f"g = {signed(answer.g)}")
-    parts.append(f"p = {answer.p:.2g}")
-    if asked.is_primary:
-        parts.append("the primary contrast")
-    elif answer.p_corrected is not None:
-        parts.append(f"corrected {answer.p_corrected:.2g}")
-    return ", ".join([*parts, f"n = {answer.n_seeds}"])
-
-
-def signed(value: float) -> str:
-    """A difference in three digits, with its sign."""
-    return f"+{written(value)}" if value > 0 else written(value)
-
-
-def percent(answer: Answer) -> str:
-    """A mean difference as a share of what is compared with; empty where that means nothing."""
-    if answer.mean is None or not answer.asked.reference:
-        return ""
-    share = 100 * answer.mean / answer.asked.reference
-    return f"{share:+.{0 if abs(share) >= 10 else 1}f}\N{NO-BREAK SPACE}%".replace("-", MINUS)
 
 
 def tokens_in_words(tokens: float) -> str:

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from analysis.answers import Answer, answers_table
+from analysis.answers_words import answer_cells, signed
 from analysis.ranks import caveats, words
-from analysis.ranks.answers import Answer, answers_table
 from analysis.ranks.caveats import agrees, companion_of
 from analysis.ranks.chains import COMPANIONS
 from analysis.ranks.findings import ArmChange, RankFindings, measures_table
-from analysis.ranks.formats import percent, signed, tokens_in_words
+from analysis.ranks.formats import tokens_in_words
 from analysis.ranks.questions import QUESTIONS
 
 _SPLIT = ("participation_ratio", "participation_ratio_sq", "rank_90", "log10_condition")
@@ -23,8 +24,8 @@ def rank_section(found: RankFindings) -> dict[str, object]:
         "cautions": caveats.cautions(found),
         "schedule": ", ".join(tokens_in_words(tokens) for tokens in found.schedule),
         "answers": _grouped(found.answers),
-        "falls": [_cells(one) for one in found.falls],
-        "areas": [_cells(one) for one in found.areas if one.mean is not None],
+        "falls": [answer_cells(one) for one in found.falls],
+        "areas": [answer_cells(one) for one in found.areas if one.mean is not None],
         "companions": _companion_rows(found),
         "changes": [_change_cells(found, one) for one in found.changes],
         "measures": _measure_rows(found),
@@ -67,33 +68,8 @@ def _grouped(found: Sequence[Answer]) -> list[dict[str, object]]:
     """Answers to one question in one group, so that equal tokens and equal loss stand together."""
     groups: dict[str, list[dict[str, str]]] = {}
     for one in found:
-        groups.setdefault(one.asked.question, []).append(_cells(one))
+        groups.setdefault(one.asked.question, []).append(answer_cells(one))
     return [{"asks": QUESTIONS[question], "rows": rows} for question, rows in groups.items()]
-
-
-def _cells(answer: Answer) -> dict[str, str]:
-    """One answer as a row of a table."""
-    asked = answer.asked
-    row = {
-        "compared": f"{asked.first} \N{MINUS SIGN} {asked.second}",
-        "at": asked.at,
-        "unit": asked.unit,
-        "verdict": answer.verdict,
-        "reasons": " ".join(answer.reasons),
-        "margin": f"±{asked.margin:.3g}",
-        "n": str(answer.n_seeds),
-        "share": percent(answer),
-        **dict.fromkeys(("mean", "interval", "g", "p", "corrected"), "–"),
-    }
-    if answer.mean is None or answer.p is None or answer.p_corrected is None:
-        return row | {"margin": "–"}
-    row |= {"mean": signed(answer.mean), "p": f"{answer.p:.2g}"}
-    row["corrected"] = "primary" if asked.is_primary else f"{answer.p_corrected:.2g}"
-    if answer.interval:
-        row["interval"] = " to ".join(signed(end) for end in answer.interval)
-    if answer.g is not None:
-        row["g"] = signed(answer.g)
-    return row
 
 
 def _companion_rows(found: RankFindings) -> list[dict[str, object]]:
@@ -106,7 +82,7 @@ def _companion_rows(found: RankFindings) -> list[dict[str, object]]:
             if companion is None or companion.mean is None:
                 cells.append({"told": "–", "agrees": ""})
                 continue
-            one = _cells(companion)
+            one = answer_cells(companion)
             word = {True: "agrees", False: "does not agree", None: ""}[agrees(answer, companion)]
             cells.append({"told": f"{one['mean']} ({one['interval']})", "agrees": word})
         if any(cell["told"] != "–" for cell in cells):

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from analysis.ranks.answers import Answer
+from analysis.answers import Answer
+from analysis.answers_words import ended, numbers, signed
 from analysis.ranks.findings import ArmChange, RankFindings
-from analysis.ranks.formats import between, correlation, numbers, signed, tokens_in_words
+from analysis.ranks.formats import between, correlation, tokens_in_words
 from analysis.ranks.gains import GainRelation
 from analysis.ranks.questions import CONTRASTS, EQUAL_LOSS, QUESTIONS
 
@@ -162,18 +163,14 @@ def gains_title(gains: GainRelation) -> str:
 
 def _contrast_in_words(found: RankFindings, question: str) -> str:
     tokens, loss = found.answer(question), found.answer(question, EQUAL_LOSS)
-    told = f"{lead(found, question)}. At equal tokens: {_ended(numbers(tokens))}"
+    told = f"{lead(found, question)}. At equal tokens: {ended(numbers(tokens))}"
     if tokens.verdict == "undecided":
         told += f" {' '.join(tokens.reasons)}"
     if loss.verdict == "not measured":
-        return f"{told} At equal loss: {_ended(numbers(loss))}"
+        return f"{told} At equal loss: {ended(numbers(loss))}"
     same = "the same" if loss.verdict == tokens.verdict else loss.verdict
     note = f" {loss.asked.note}" if loss.asked.note else ""
-    return f"{told} At equal loss {same}: {_ended(numbers(loss))}{note}"
-
-
-def _ended(text: str) -> str:
-    return text if text.endswith((".", "?")) else f"{text}."
+    return f"{told} At equal loss {same}: {ended(numbers(loss))}{note}"
 
 
 def _change_in_words(found: RankFindings) -> str:
@@ -216,7 +213,7 @@ def _timing_in_words(found: RankFindings) -> str:
         "not measured": "Where K's rank changes beside the loss is not told",
     }
     reasons = " ".join(timing.reasons) if timing.verdict == "undecided" else ""
-    return f"{words[timing.verdict]}: {_ended(numbers(timing))} {reasons}".rstrip()
+    return f"{words[timing.verdict]}: {ended(numbers(timing))} {reasons}".rstrip()
 
 
 def proxy_lead(found: RankFindings) -> str:
@@ -244,7 +241,7 @@ def _proxy_in_words(found: RankFindings) -> str:
         reasons = " ".join(one.reasons) if one.verdict == "undecided" else ""
         compared = f"{one.asked.first.capitalize()} less {one.asked.second}"
         if one.mean is not None:
-            parts.append(f"{compared}: {_ended(numbers(one))} {reasons}".rstrip())
+            parts.append(f"{compared}: {ended(numbers(one))} {reasons}".rstrip())
     told = " ".join(parts)
     at = found.answer("gain_as_svd").asked.at
     return f"{proxy_lead(found)}. Loss at {at}. {told}" if told else f"{proxy_lead(found)}."

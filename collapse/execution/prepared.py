@@ -9,7 +9,7 @@ from typing import Any
 from collapse.errors import BadParameter
 from collapse.language.corpora.source import check_training_text, corpus_fingerprint
 from collapse.language.presets import preset_names, preset_settings
-from collapse.language.pretrained import check_model, content_digest
+from collapse.language.pretrained import check_judge, check_model, content_digest
 from collapse.language.tokenizer import check_tokenizer
 from collapse.parameters.doors import Hessian, Surgery
 from collapse.parameters.overrides import read_overrides
@@ -70,6 +70,10 @@ def prepare_plan(study: StudyFile, plan: Plan) -> Prepared:
             check_preset(parameters.preset, parameters.preset_overrides)
             check_lengths(parameters)
             check_training_text(parameters.corpus, parameters.training_text)
+            check_decoding(parameters)
+            if parameters.teacher not in {"", *study.arms, *contents}:
+                check_model(parameters.teacher)
+                contents[parameters.teacher] = content_digest(parameters.teacher)
         if step.stage == "baseline":
             planned_points(parameters)
         if isinstance(parameters, Surgery):
@@ -78,6 +82,7 @@ def prepare_plan(study: StudyFile, plan: Plan) -> Prepared:
             check_curvature(parameters)
             if parameters.preset not in {*preset_names(), *contents}:
                 contents[parameters.preset] = content_digest(parameters.preset)
+    contents |= judges_named(plan)
     # What follows needs torch; by now nothing is left to be refused quickly.
     check_frozen(plan)
     from collapse.stages.device import where_bits_come_from
@@ -160,6 +165,34 @@ def check_curvature(parameters: Hessian) -> None:
         for name in (name for name, wanted in asked.items() if wanted):
             value = str(getattr(parameters, name)).lower()
             raise BadParameter(f"{name}={value} is not for backend=pyhessian: use backend=lanczos")
+
+
+def judges_named(plan: Plan) -> dict[str, str]:
+    """Digests of the judges that steps name by path or hub name.
+
+    Raises:
+        BadModel: there is no such judge.
+    """
+    named = {
+        getattr(step.parameters, "judge", "own") for step in plan.steps if step.stage == "quality"
+    }
+    for name in named - {"own", "none"}:
+        check_judge(name)
+    return {name: content_digest(name) for name in named - {"own", "none"}}
+
+
+def check_decoding(parameters: Any) -> None:
+    """See that a beam search is asked for without randomness.
+
+    Raises:
+        BadParameter: it is not.
+    """
+    beams = getattr(parameters, "beams", 1)
+    if beams > 1 and parameters.temperature > 0:
+        raise BadParameter(
+            f"beams={beams} is a search and draws nothing: it needs temperature=0, not "
+            f"{parameters.temperature:g}"
+        )
 
 
 def check_lengths(parameters: Any) -> None:

@@ -67,6 +67,8 @@ def _task_maker(
             parents={chain.name: parents[chain.name] for chain in step.chains},
             needs=tuple(outcomes[need].run_id for need in step.needs),
             earlier={g: outcomes[key].run_id for g, key in step.earlier.items()},
+            teacher=step.teacher and outcomes[step.teacher].run_id,
+            judge=step.judge and outcomes[step.judge].run_id,
             corpus=prepared.contents[step.parameters.corpus],
             rerun=step.key in rerun,
             quiet=quiet,

@@ -41,6 +41,8 @@ class Task:
         parents: run of each of its chains, by the chain's name.
         needs: runs of the steps it stands on, in the plan's order.
         earlier: runs of its stage at earlier generations, by generation.
+        teacher: run of the arm that a baseline learns from.
+        judge: run of the corpus's judge.
         corpus: digest of the human text.
         rerun: run it though a finished run is there.
         quiet: no progress bars.
@@ -56,6 +58,8 @@ class Task:
     rerun: bool = False
     quiet: bool = True
     earlier: Mapping[int, str] = field(default_factory=dict)
+    teacher: str | None = None
+    judge: str | None = None
 
 
 @dataclass(frozen=True)
@@ -200,15 +204,23 @@ def _inputs(task: Task) -> Inputs:
     """What earlier stages left, on local disk and unharmed."""
     if not task.needs:
         return Inputs()
-    prepared, *trained = (need for need in task.needs if need not in task.earlier.values())
-    lineage = tuple(runs.artifacts(run_id) for run_id in trained)
-    if not trained:
-        return Inputs(runs.artifacts(prepared))
-    tags = runs.client().get_run(trained[-1]).data.tags
+    beside = {task.teacher, task.judge, *task.earlier.values()}
+    prepared, *trained = (need for need in task.needs if need not in beside)
+    return Inputs(
+        prepared=runs.artifacts(prepared),
+        checkpoint=_checkpoint(trained[-1]) if trained else None,
+        lineage=tuple(runs.artifacts(run_id) for run_id in trained),
+        earlier={generation: runs.artifacts(run_id) for generation, run_id in task.earlier.items()},
+        teacher=_checkpoint(task.teacher) if task.teacher else None,
+        judge=runs.artifacts(task.judge) if task.judge else None,
+    )
+
+
+def _checkpoint(run_id: str) -> Checkpoint:
+    """The model that a run made, checked against its seal."""
+    tags = runs.client().get_run(run_id).data.tags
     what = f"{tags.get('chain')} generation {tags.get('generation')}"
-    model, tokenizer = registry.fetch(tags[runs.MODEL_TAG], tags[registry.SEAL], what)
-    earlier = {generation: runs.artifacts(run_id) for generation, run_id in task.earlier.items()}
-    return Inputs(runs.artifacts(prepared), Checkpoint(model, tokenizer), lineage, earlier)
+    return Checkpoint(*registry.fetch(tags[runs.MODEL_TAG], tags[registry.SEAL], what))
 
 
 def _adopt(task: Task, run_id: str) -> None:

@@ -219,6 +219,24 @@ def body_parameter_count(model: PreTrainedModel) -> int:
     return sum(p.numel() for p in model.parameters() if id(p) not in outer)
 
 
+def training_flops_per_token(model: PreTrainedModel, sequence_length: int) -> float:
+    """Floating-point operations of training on one token, by count and not by measurement.
+
+    Six for each weight that the token is multiplied with (body and head; Kaplan et al., 2020), and
+    attention's own products with the half of the sequence that lies before it, in each layer
+    ``6 * width * sequence_length``. Norms, softmax and the optimizer are left out.
+
+    Args:
+        model: a causal language model.
+        sequence_length: of the training.
+    """
+    config = model.config
+    head = config.vocab_size * config.hidden_size
+    weights = body_parameter_count(model) + head
+    attention = config.num_hidden_layers * config.hidden_size * sequence_length
+    return 6.0 * (weights + attention)
+
+
 def _embeddings_and_head(model: PreTrainedModel) -> list[torch.nn.Module]:
     from torch import nn
 

@@ -59,6 +59,27 @@ def check_model(name: str) -> bool:
     return is_local
 
 
+def check_judge(name: str) -> bool:
+    """See that a judge can be had, in two seconds and without loading anything heavy.
+
+    Returns:
+        True for a local folder, False for a name on the hub.
+
+    Raises:
+        BadModel: no such folder, a folder without configuration or weights, or a name that neither
+            the local cache nor the hub can give.
+    """
+    folder = Path(name).expanduser()
+    if is_local_model(folder):
+        return True
+    if folder.exists():
+        raise BadModel(f"judge {name!r}: give a folder with config.json and weights")
+    if not name or name.startswith((".", "/", "~")):
+        raise BadModel(f"judge {name!r}: there is no such folder")
+    require_hub_access(name, kind="model", any_of=WEIGHTS)
+    return False
+
+
 def content_digest(name: str) -> str:
     """A word for what a model's or tokenizer's name stands for, that changes with its content.
 

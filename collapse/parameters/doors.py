@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from collapse.parameters.fields import (
     NAMES,
     NOT_NEGATIVE,
-    POSITIVE,
     SEEDS,
     Rule,
     option,
@@ -27,7 +26,7 @@ from collapse.parameters.groups import (
     Text,
     Training,
 )
-from collapse.parameters.probe_groups import Curvature, HeadBatch, Pruning, Rank
+from collapse.parameters.probe_groups import Curvature, HeadBatch, Pruning, Rank, TextQuality
 
 PROBES = ("quality", "hessian", "svd_probe", "surgery")
 
@@ -37,6 +36,13 @@ class Prepare(Text, Study):
     """Make corpus and tokenizer once, and log them as MLflow datasets."""
 
     OWN = (Text,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge(Text, Study):
+    """Train the judge of a corpus: no entry point, but a step before `quality`."""
+
+    OWN = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,13 +71,12 @@ class RecurseStep(Sampling, Recursion, Training, Later, First, Model, Text, Plac
 
 
 @dataclass(frozen=True, kw_only=True)
-class Quality(Sampling, Recursion, Training, Later, First, Model, Text, Place, Study):
+class Quality(TextQuality, Sampling, Recursion, Training, Later, First, Model, Text, Place, Study):
     """Measure what a generation knows and says."""
 
-    OWN = (Place, Sampling)
+    OWN = (Place, Sampling, TextQuality)
 
     generation: int = option(1, "generation to look at", NOT_NEGATIVE, identity=True)
-    samples: int = setting(1000, "texts to sample", POSITIVE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +116,7 @@ class Experiment(
     Rank,
     HeadBatch,
     Curvature,
+    TextQuality,
     Sampling,
     Recursion,
     Training,
@@ -129,7 +135,6 @@ class Experiment(
     )
     seeds: int = setting(2, "seeds, 0 to N-1, each a block of all arms", SEEDS)
     generations: int = setting(3, "last generation of each chain", NOT_NEGATIVE)
-    samples: int = setting(1000, "texts to sample for quality", POSITIVE)
     workers: int = option(0, "chains at once, 0 for one a core (cores over threads)", NOT_NEGATIVE)
 
 

@@ -102,6 +102,20 @@ class First:
         "commas, 0 for untrained ones; svd_probe looks at each",
         TOKEN_COUNTS,
     )
+    teacher: str = setting(
+        "",
+        "a model that generation 0 learns from: an arm of the study (its generation 0 with the "
+        "same seed), or a causal language model by path or name",
+    )
+    teacher_text: float = setting(
+        0.5, "share of the training text that the teacher writes", FRACTION
+    )
+    teacher_weight: float = setting(
+        0.5, "share of the divergence from the teacher's distributions in the loss", FRACTION
+    )
+    teacher_temperature: float = setting(
+        1.0, "temperature of both sides of that divergence", POSITIVE
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +189,9 @@ class Sampling:
     temperature: float = setting(1.0, "softmax temperature, 0 for greedy", NOT_NEGATIVE)
     top_k: int = setting(0, "keep the k likeliest tokens, 0 for all", NOT_NEGATIVE)
     top_p: float = setting(1.0, "keep the likeliest tokens of this mass", SHARE)
+    beams: int = setting(
+        1, "sequences that a beam search follows, at temperature 0; 1 for none", POSITIVE
+    )
     max_new_tokens: int = setting(200, "longest sample, in tokens", POSITIVE)
     min_characters: int = setting(20, "shorter samples are dropped, and counted", NOT_NEGATIVE)
     sampling_batch: int = setting(256, "samples drawn at once", POSITIVE)

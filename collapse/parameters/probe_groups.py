@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from collapse.parameters.fields import (
+    LINE,
     NOT_NEGATIVE,
     PERCENTS,
     POSITIVE,
@@ -11,6 +12,33 @@ from collapse.parameters.fields import (
     one_of,
     setting,
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextQuality:
+    """How much of a generation's text is looked at."""
+
+    samples: int = setting(1000, "texts to sample for quality", POSITIVE)
+    prompts: int = setting(
+        200, "held-out texts whose beginnings are continued, 0 for none", NOT_NEGATIVE
+    )
+    prompt_tokens: int = setting(32, "tokens of such a beginning", POSITIVE)
+    completions: str = setting(
+        "auto",
+        "prompts to complete: python (52 of them), none, or auto (python on a corpus python)",
+        one_of("auto", "python", "none"),
+    )
+    completions_per_prompt: int = setting(4, "completions of each prompt", POSITIVE)
+    completion_tokens: int = setting(64, "tokens of a completion at most", POSITIVE)
+    judge: str = setting(
+        "own",
+        "whose features tell coherence and MAUVE: own (a small model, trained on human text that "
+        "no chain reads), none, or a language model or encoder by path or name",
+        LINE,
+    )
+    intervals: bool = setting(
+        True, "false: no intervals over samples, which take longer than the measures"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

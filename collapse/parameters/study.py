@@ -22,14 +22,18 @@ Door = TypeVar("Door")
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim under test, fixed before the first chain runs (DESIGN 4)."""
+    """One claim under test, fixed before the first chain runs (DESIGN 4).
+
+    A contrast of two arms is about their difference, one of a single arm about its own value: the
+    margin is then the level that it must pass.
+    """
 
     id: str
     statement: str
     indicator: str
     direction: str
     margin: float
-    contrast: tuple[str, str]
+    contrast: tuple[str, ...]
     refuted_if: str
     generation: int | None = None
 
@@ -87,7 +91,8 @@ def load_study(study: str, scale: str = "full") -> StudyFile:
 
     Args:
         study: a name in `studies/`, or the path of a YAML file.
-        scale: one of the file's `scales`; `full` is the file as it stands.
+        scale: one of the file's `scales`, which may set settings of the study and, under `arms`,
+            of its arms; `full` is the file as it stands.
 
     Raises:
         BadParameter: no such study or scale, or something in the file that is not understood.
@@ -121,8 +126,7 @@ def _study(content: object, name: str, scale: str) -> StudyFile:
     scales = content.get("scales") or {}
     if scale != "full" and scale not in scales:
         raise BadParameter(f"no scale {scale!r}: known are {', '.join(['full', *scales])}")
-    arms = {arm: dict(own or {}) for arm, own in (content.get("arms") or {}).items()}
-    settings = dict(content.get("settings") or {}) | dict(scales.get(scale) or {})
+    arms, settings = _scaled(content, dict(scales.get(scale) or {}))
     for values in (settings, *arms.values()):
         _check_settings(values)
     control = content.get("control", "")
@@ -149,6 +153,18 @@ def _study(content: object, name: str, scale: str) -> StudyFile:
     return study
 
 
+def _scaled(
+    content: Mapping[str, Any], scale: dict[str, Any]
+) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+    """Arms and settings of a study file, with what a scale changes in them."""
+    arms = {arm: dict(own or {}) for arm, own in (content.get("arms") or {}).items()}
+    for arm, own in (scale.pop("arms", None) or {}).items():
+        if arm not in arms:
+            raise BadParameter(f"the scale's arm {arm!r} is none of the arms {', '.join(arms)}")
+        arms[arm] |= dict(own or {})
+    return arms, dict(content.get("settings") or {}) | scale
+
+
 def _check_settings(values: Mapping[str, Any]) -> None:
     """Raise BadParameter unless every key is a setting of some door and its value is in range."""
     known = {
@@ -167,8 +183,10 @@ def _claim(content: Mapping[str, Any], arms: Mapping[str, Any]) -> Claim:
     if absent := sorted(missing - set(content)):
         raise BadParameter(f"claim {content.get('id', '?')!r} has no {absent[0]}")
     contrast = tuple(content["contrast"])
-    if len(contrast) != 2 or any(arm not in arms for arm in contrast):
-        raise BadParameter(f"claim {content['id']!r}: contrast must be two arms of the study")
+    if len(contrast) not in {1, 2} or any(arm not in arms for arm in contrast):
+        raise BadParameter(
+            f"claim {content['id']!r}: contrast must be two arms of the study, or one"
+        )
     if content["direction"] not in {"increase", "decrease"}:
         raise BadParameter(f"claim {content['id']!r}: direction must be increase or decrease")
     return Claim(**{**content, "contrast": contrast, "margin": float(content["margin"])})

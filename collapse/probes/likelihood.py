@@ -17,22 +17,29 @@ LOGITS_BYTES = 1 << 28
 
 @dataclass(frozen=True, eq=False)
 class Likelihood:
-    """Negative log-likelihoods of S sequences, in nats.
+    """Negative log-likelihoods of S sequences, in nats, and how sure the model was in each.
 
     Attributes:
         sequence_nll_nats: float64 (S,), sums over the predicted tokens of each sequence.
         sequence_tokens: int64 (S,), how many tokens were predicted in each.
-        entropy_nats: mean entropy of the next-token distribution over all predicted tokens.
+        sequence_entropy_nats: float64 (S,), sums of the entropies of the next-token distributions.
+        sequence_top1: float64 (S,), sums of the probabilities of the likeliest next tokens.
     """
 
     sequence_nll_nats: np.ndarray
     sequence_tokens: np.ndarray
-    entropy_nats: float
+    sequence_entropy_nats: np.ndarray
+    sequence_top1: np.ndarray
 
     @property
     def nll_nats(self) -> float:
         """Mean over all predicted tokens."""
         return float(self.sequence_nll_nats.sum() / self.sequence_tokens.sum())
+
+    @property
+    def entropy_nats(self) -> float:
+        """Mean entropy of the next-token distribution over all predicted tokens."""
+        return float(self.sequence_entropy_nats.sum() / self.sequence_tokens.sum())
 
     @property
     def perplexity(self) -> float:
@@ -102,16 +109,15 @@ def token_nll(
     limits = [limit for limit in (context, window) if limit]
     windows = _windows(sequences, min(limits, default=None))
     windows.sort(key=lambda window: -len(window[1]))
-    nll_S = np.zeros(len(sequences), dtype=np.float64)
-    entropy_sum_nats = 0.0
+    sums_Sx3 = np.zeros((len(sequences), 3), dtype=np.float64)
     with measuring(model) as device:
         for batch in _batches(windows, batch_size, _vocabulary(model, windows[0][1], device)):
-            sums_Bx2 = _batch_sums([tokens for _, tokens in batch], model, device)
-            for (sequence, _), (nll, entropy) in zip(batch, sums_Bx2, strict=True):
-                nll_S[sequence] += nll
-                entropy_sum_nats += entropy
+            sums_Bx3 = _batch_sums([tokens for _, tokens in batch], model, device)
+            # Windows of one sequence may share a batch: an indexed += would take one of them.
+            np.add.at(sums_Sx3, [sequence for sequence, _ in batch], sums_Bx3)
     tokens_S = np.array([len(sequence) - 1 for sequence in sequences], dtype=np.int64)
-    return Likelihood(nll_S, tokens_S, entropy_sum_nats / int(tokens_S.sum()))
+    nll_S, entropy_S, top1_S = sums_Sx3.T
+    return Likelihood(nll_S, tokens_S, entropy_S, top1_S)
 
 
 def _check(
@@ -170,8 +176,8 @@ def _batches(
 
 def _batch_sums(
     windows: Sequence[np.ndarray], model: nn.Module, device: torch.device
-) -> list[list[float]]:
-    """For each window the sums over its predicted tokens of NLL and of entropy, in nats."""
+) -> np.ndarray:
+    """(B, 3): of each window's predicted tokens the sums of NLL, entropy (nats) and top-1."""
     inputs = np.zeros((len(windows), max(map(len, windows)) - 1), dtype=np.int64)
     for row, tokens in enumerate(windows):
         inputs[row, : len(tokens) - 1] = tokens[:-1]
@@ -184,9 +190,11 @@ def _batch_sums(
         log_p_LxV = logits_LxV[: len(labels_L)].float().log_softmax(dim=-1)
         nll_L = -log_p_LxV.gather(1, labels_L[:, None])[:, 0]
         # entr, not p log p: a probability that underflows to zero adds zero, not nan.
-        entropy_L = torch.special.entr(log_p_LxV.exp()).sum(dim=-1)
-        sums.append(torch.stack([nll_L, entropy_L]).cpu().double().sum(dim=1))
-    return torch.stack(sums).tolist()
+        p_LxV = log_p_LxV.exp()
+        entropy_L = torch.special.entr(p_LxV).sum(dim=-1)
+        top1_L = p_LxV.amax(dim=-1)
+        sums.append(torch.stack([nll_L, entropy_L, top1_L]).cpu().double().sum(dim=1))
+    return torch.stack(sums).numpy()
 
 
 def _mask(

@@ -53,7 +53,7 @@ def chain_fingerprint(chain: Chain, contents: Mapping[str, str], where: str) -> 
 
 def _by_content(settings: Mapping[str, object], contents: Mapping[str, str]) -> dict[str, object]:
     """Settings in which the name of a model or tokenizer gives way to what it stands for."""
-    named = ("preset", "tokenizer")
+    named = ("preset", "tokenizer", "teacher", "judge")
     return {k: contents.get(str(v), v) if k in named else v for k, v in settings.items()}
 
 

@@ -17,14 +17,16 @@ from collapse.language.presets import (
     load_preset,
     parameter_count,
     preset_names,
+    training_flops_per_token,
 )
 from collapse.language.pretrained import load_model
 from collapse.language.tokenizer import encode_documents, load_tokenizer
-from collapse.language.training import TrainingRecipe, train
+from collapse.language.training import Teacher, TrainingRecipe, train
 from collapse.measurement import Measurement
 from collapse.numerics.streams import stream_seed
 from collapse.parameters.doors import Baseline, RecurseStep
 from collapse.parameters.overrides import read_overrides
+from collapse.probes.causality import LEAK_LOGITS, causality_violation
 from collapse.probes.curvature.processes import place
 from collapse.stages.arms import Portion, ledger
 from collapse.stages.device import choose_device
@@ -33,6 +35,8 @@ from collapse.stages.texts import note_of, write_texts
 from collapse.stages.workspace import Workspace, by_increments
 
 TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
+LEAK_TOKENS = 16
+"""Length of the sequence by which a trained model is asked whether it sees tokens to come."""
 OWN_DOCUMENTS = 500
 """Documents of a generation's training text that are kept as a sample of it."""
 
@@ -52,7 +56,19 @@ class Ground:
         our tokenizers, and GPT-2's, the end of the document before is the start of the next.
         """
         start = [] if self.start_id == self.end_id else [self.start_id]
-        return [start + ids for ids in encode_documents(self.tokenizer, texts)]
+        return [start + ids for ids in self.encode_plain(texts)]
+
+    def encode_plain(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of texts alone, as of pieces out of a document."""
+        return encode_documents(self.tokenizer, texts)
+
+    def decode(self, documents: Sequence[Sequence[int]]) -> list[str]:
+        """Texts of token ids, character for character, without special tokens."""
+        return list(
+            self.tokenizer.batch_decode(
+                documents, skip_special_tokens=True, clean_up_tokenization_spaces=False
+            )
+        )
 
     def sequences(self, texts: Sequence[str]) -> list[list[int]]:
         """Whole documents from their start token to their end token."""
@@ -135,6 +151,7 @@ def train_generation(
     *,
     steps: int,
     learning_rate_scale: float = 1.0,
+    teacher: Teacher | None = None,
     schedule: Sequence[PlannedPoint] = (),
 ) -> Iterator[Measurement]:
     """Train on the portions, and leave the checkpoint, the texts, the ledger and a summary.
@@ -147,6 +164,7 @@ def train_generation(
         portions: the text.
         steps: optimizer steps.
         learning_rate_scale: what the peak learning rates are multiplied by.
+        teacher: a model whose distributions count beside the text.
         schedule: points at which the weights are kept on the way.
 
     Yields:
@@ -167,6 +185,7 @@ def train_generation(
             stream,
             recipe,
             seed=stream_seed(parameters.seed, "training", parameters.generation),
+            teacher=teacher,
             state_folder=workspace.state / "training",
             validation=_validation(ground),
             on_checkpoint=keeper(schedule, ground.tokenizer, workspace.state),
@@ -182,6 +201,10 @@ def train_generation(
         "recipe": asdict(recipe),
         "ledger": accounts,
         "text_complexity": _complexity(ground, portions),
+        "flops": training_flops_per_token(model, recipe.sequence_length)
+        * recipe.steps
+        * recipe.tokens_per_step,
+        "future_leak_logits": _future_leak(model, ground, parameters),
         "last": last,
     }
     _write_json(workspace, "training_summary.json", summary)
@@ -193,6 +216,9 @@ def train_generation(
         {
             "train/parameters": summary["parameters"],
             "train/body_parameters": summary["body_parameters"],
+            "train/flops": summary["flops"],
+            "train/future_leak_logits": summary["future_leak_logits"],
+            "train/sees_future": float(summary["future_leak_logits"] > LEAK_LOGITS),
             "text/tokens_offered": accounts["tokens_offered"],
             "text/distinct_documents": accounts["distinct_documents"],
             "text/complexity": summary["text_complexity"],
@@ -223,6 +249,14 @@ def _pack(ground: Ground, portions: Sequence[Portion]) -> np.ndarray:
         for portion in portions
     ]
     return np.concatenate(parts)
+
+
+def _future_leak(model: Any, ground: Ground, parameters: Baseline | RecurseStep) -> float:
+    """How far a logit moves when a token after it changes: whether to believe any likelihood."""
+    context = getattr(model.config, "max_position_embeddings", None) or LEAK_TOKENS
+    length = min(LEAK_TOKENS, context)
+    seed = stream_seed(parameters.seed, "leak", parameters.generation)
+    return causality_violation(model, len(ground.tokenizer), length, seed)
 
 
 def _complexity(ground: Ground, portions: Sequence[Portion]) -> float:

@@ -4,11 +4,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from collapse.errors import BadParameter
 from collapse.language.presets import preset_names
 from collapse.parameters.doors import (
     Baseline,
     Experiment,
     Hessian,
+    Judge,
     Prepare,
     Quality,
     RecurseStep,
@@ -54,6 +56,8 @@ class Step:
         generation: the generation it makes or looks at; None for `prepare`.
         needs: keys of the steps that must have finished.
         earlier: of these, what the same stage found at earlier generations, by generation.
+        teacher: of these, the training of the arm that a baseline learns from, if it does.
+        judge: of these, the training of the corpus's judge, where the step asks it.
     """
 
     key: str
@@ -63,6 +67,8 @@ class Step:
     generation: int | None
     needs: tuple[str, ...]
     earlier: Mapping[int, str] = field(default_factory=dict)
+    teacher: str | None = None
+    judge: str | None = None
 
 
 @dataclass(frozen=True)
@@ -117,43 +123,59 @@ def plan_chain(
     recipe = study.door(RecurseStep, place, arm)
     chain = Chain(f"{experiment}.{arm}.seed{seed}", arm, seed, recipe)
     text = study.door(Prepare, {**given, **_own_tokenizer(recipe)}, arm)
-    steps = [_prepare(text, f"prepare/{arm}/seed{seed}")]
+    own = _prepare(text, f"prepare/{arm}/seed{seed}")
+    taught = _teacher_steps(study, given, chain)
+    teacher = taught[-1].key if taught else None
+    judges = _judge_steps(study, place, arm, own) if "quality" in probes else ()
+    steps = [*taught, own, *judges]
     lineage: list[str] = []
     for g in range(generation + 1):
         place["generation"] = g
-        door = RecurseStep if g else Baseline
-        stage = "recurse_step" if g else "baseline"
-        where = f"{arm}/seed{seed}/gen{g}"
+        stage, door = ("recurse_step", RecurseStep) if g else ("baseline", Baseline)
+        taught_by = None if g else teacher
         trained = Step(
-            key=f"{stage}/{where}",
+            key=f"{stage}/{arm}/seed{seed}/gen{g}",
             stage=stage,
             parameters=study.door(door, place, arm),
             chains=(chain,),
             generation=g,
-            needs=(steps[0].key, *lineage),
+            needs=(own.key, *lineage, *filter(None, [taught_by])),
+            teacher=taught_by,
         )
         lineage.append(trained.key)
         steps.append(trained)
         for probe in probes:
             parameters: Any = study.door(PROBE_DOORS[probe], place, arm)
             # What is compared with earlier generations has to be measured on them, too.
-            compares = getattr(parameters, "overlap", False)
-            if g < probe_from and not compares:
-                continue
-            before = sorted({0, g - 1}) if g and compares else []
-            earlier = {e: f"{probe}/{arm}/seed{seed}/gen{e}" for e in before}
-            steps.append(
-                Step(
-                    key=f"{probe}/{where}",
-                    stage=probe,
-                    parameters=parameters,
-                    chains=(chain,),
-                    generation=g,
-                    needs=(steps[0].key, *lineage, *earlier.values()),
-                    earlier=earlier,
-                )
-            )
+            if g >= probe_from or getattr(parameters, "overlap", False):
+                steps.append(_probe(probe, parameters, chain, g, (own.key, *lineage), judges))
     return Plan(experiment, tuple(steps))
+
+
+def _probe(
+    name: str,
+    parameters: Any,
+    chain: Chain,
+    generation: int,
+    stands_on: tuple[str, ...],
+    judges: tuple[Step, ...],
+) -> Step:
+    """One look at one generation."""
+    compares = generation and getattr(parameters, "overlap", False)
+    before = sorted({0, generation - 1}) if compares else []
+    place = f"{name}/{chain.arm}/seed{chain.seed}/gen"
+    earlier = {g: f"{place}{g}" for g in before}
+    judge = judges[-1].key if judges and name == "quality" else None
+    return Step(
+        key=f"{place}{generation}",
+        stage=name,
+        parameters=parameters,
+        chains=(chain,),
+        generation=generation,
+        needs=(*stands_on, *earlier.values(), *filter(None, [judge])),
+        earlier=earlier,
+        judge=judge,
+    )
 
 
 def plan_study(study: StudyFile, given: Mapping[str, Any]) -> Plan:
@@ -194,6 +216,8 @@ def merge_equal(plan: Plan, fingerprints: Mapping[str, str]) -> Plan:
             chains=tuple(dict.fromkeys(chains[step.key])),
             needs=tuple(dict.fromkeys(kept[need] for need in step.needs)),
             earlier={generation: kept[key] for generation, key in step.earlier.items()},
+            teacher=step.teacher and kept[step.teacher],
+            judge=step.judge and kept[step.judge],
         )
         for step in plan.steps
         if kept[step.key] == step.key
@@ -209,8 +233,36 @@ def experiment_name(study: StudyFile, given: Mapping[str, Any]) -> str:
     return study.name if scale == "full" else f"{study.name}-{scale}"
 
 
+def _judge_steps(
+    study: StudyFile, place: Mapping[str, Any], arm: str, prepared: Step
+) -> tuple[Step, ...]:
+    """The training of the corpus's judge, where `quality` asks that one."""
+    if study.door(Quality, place, arm).judge != "own":
+        return ()
+    parameters = study.door(Judge, place, arm)
+    key = prepared.key.replace("prepare", "judge", 1)
+    return (Step(key, "judge", parameters, (), None, (prepared.key,)),)
+
+
 def _prepare(parameters: Prepare, key: str) -> Step:
     return Step(key, "prepare", parameters, (), None, ())
+
+
+def _teacher_steps(study: StudyFile, given: Mapping[str, Any], chain: Chain) -> tuple[Step, ...]:
+    """What makes the arm that a chain's generation 0 learns from; nothing for other teachers.
+
+    Raises:
+        BadParameter: the arm would teach itself, or has a teacher of its own.
+    """
+    name = chain.recipe.teacher
+    if name not in study.arms:
+        return ()
+    rest = {key: value for key, value in given.items() if key != "teacher"}
+    if name == chain.arm or study.arm_settings(name).get("teacher"):
+        raise BadParameter(
+            f"teacher={name} of arm {chain.arm} must be another arm, one without a teacher"
+        )
+    return plan_chain(study, rest, arm=name, seed=chain.seed, generation=0).steps
 
 
 def _own_tokenizer(recipe: RecurseStep) -> dict[str, str]:

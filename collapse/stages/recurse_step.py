@@ -102,7 +102,7 @@ def _write(
             advance=advance,
         )
     write_texts(written.texts, workspace.folder / "synthetic_text")
-    decoding = ("temperature", "top_k", "top_p", "max_new_tokens", "min_characters")
+    decoding = ("temperature", "top_k", "top_p", "beams", "max_new_tokens", "min_characters")
     settings = asdict(parameters)
     metadata = written.diagnosis() | {
         "digest": texts_digest(written.texts),

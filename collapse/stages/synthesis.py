@@ -1,6 +1,7 @@
 """A generation writes the text that the next one reads (R1.3), and is diagnosed by it (R1.5)."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,19 +139,34 @@ def draw(
     """Texts from the empty prompt, decoded as the parameters say."""
     context = getattr(model.config, "max_position_embeddings", None) or decoding.max_new_tokens + 1
     longest = min(decoding.max_new_tokens, context - 1)
-    samples = sample_tokens(
-        model,
-        [[tokenizer.bos_token_id]] * count,
-        max_new_tokens=longest,
-        temperature=decoding.temperature,
-        top_k=decoding.top_k,
-        top_p=decoding.top_p,
-        eos_token_id=tokenizer.eos_token_id,
-        seed=seed,
-        batch_size=decoding.sampling_batch,
-        progress=by_increments(advance) if advance else None,
-    )
+    prompts = [[tokenizer.bos_token_id]] * count
+    samples = complete(model, prompts, longest, tokenizer.eos_token_id, decoding, seed, advance)
     texts = tokenizer.batch_decode(
         samples, skip_special_tokens=True, clean_up_tokenization_spaces=False
     )
     return Draw(list(texts), sum(len(ids) >= longest for ids in samples))
+
+
+def complete(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    longest: int,
+    eos_token_id: int,
+    decoding: Sampling,
+    seed: int,
+    advance: Advance | None = None,
+) -> list[list[int]]:
+    """Completions of prompts, of so many tokens at most, decoded as the parameters say."""
+    return sample_tokens(
+        model,
+        prompts,
+        max_new_tokens=longest,
+        temperature=decoding.temperature,
+        top_k=decoding.top_k,
+        top_p=decoding.top_p,
+        beams=decoding.beams,
+        eos_token_id=eos_token_id,
+        seed=seed,
+        batch_size=decoding.sampling_batch,
+        progress=by_increments(advance) if advance else None,
+    )

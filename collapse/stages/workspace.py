@@ -26,12 +26,16 @@ class Inputs:
         checkpoint: the newest generation that this stage stands on; None for the baseline.
         lineage: artifacts of generations 0, 1, ... of the chain, up to that one.
         earlier: artifacts of the same stage at earlier generations, by generation.
+        teacher: the arm that a baseline learns from, where it learns from one.
+        judge: folder of the corpus's judge, where it is asked.
     """
 
     prepared: Path | None = None
     checkpoint: Checkpoint | None = None
     lineage: tuple[Path, ...] = ()
     earlier: Mapping[int, Path] = field(default_factory=dict)
+    teacher: Checkpoint | None = None
+    judge: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What a study's chains measured, as tables."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -110,13 +110,13 @@ def stage_table(chains: Sequence[Run], stage: str, name: str) -> pd.DataFrame:
     Args:
         chains: runs of chains.
         stage: the stage.
-        name: of its artifact, a .csv or a .parquet file.
+        name: of its artifact, a .csv, .jsonl (an object a line) or .parquet file.
 
     Returns:
         Columns arm, seed, generation, then those of the files; empty where there are none.
     """
     parts = []
-    read = pd.read_csv if name.endswith(".csv") else pd.read_parquet
+    read = _READERS[name.rpartition(".")[2]]
     for run in chains:
         for tag, run_id in run.data.tags.items():
             if tag.startswith(f"mirrored.{stage}."):
@@ -129,6 +129,18 @@ def stage_table(chains: Sequence[Run], stage: str, name: str) -> pd.DataFrame:
                     part.insert(0, "arm", arm)
                     parts.append(part)
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _read_lines(path: Path) -> pd.DataFrame:
+    # Texts stay texts: pandas would make dates and numbers of what looks like them.
+    return pd.read_json(path, lines=True, dtype=False, convert_dates=False)
+
+
+_READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
+    "csv": pd.read_csv,
+    "jsonl": _read_lines,
+    "parquet": pd.read_parquet,
+}
 
 
 def _tridiagonals(found: Mapping[str, Any]) -> Iterator[tuple[int, int, float, float]]:

@@ -179,7 +179,11 @@ def artifacts(run_id: str) -> Path:
 def log_dataset(
     run_id: str, name: str, context: str, digest: str, documents: int, folder: str
 ) -> None:
-    """Log a text as an MLflow dataset."""
+    """Log a text as an MLflow dataset.
+
+    MLflow looks for the dataset and then adds it: of two processes that log the same text at once,
+    the second finds its row taken, and finds it there when it looks again.
+    """
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     uri = f"{client().get_run(run_id).info.artifact_uri}/{folder}".rstrip("/")
@@ -191,7 +195,13 @@ def log_dataset(
         profile='{"documents": %d}' % documents,  # noqa: UP031
     )
     tags = [InputTag("mlflow.data.context", context)]
-    client().log_inputs(run_id, datasets=[DatasetInput(dataset, tags)])
+    for attempts_left in (2, 1, 0):
+        try:
+            client().log_inputs(run_id, datasets=[DatasetInput(dataset, tags)])
+            return
+        except Exception as error:  # the database's own kind, or MLflow's
+            if not attempts_left or "unique constraint" not in str(error).lower():
+                raise
 
 
 def this_process() -> str:

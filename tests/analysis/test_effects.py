@@ -2,8 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.effects import effects_table, judge, paired_differences
+from analysis.effects import effects_table, judge, own_values, paired_differences
+from analysis.findings import estimate_in_words
 from analysis.study import Claim, StudyRecord
+from collapse.errors import BadParameter
 
 METRIC = "human/nll_nats"
 
@@ -144,3 +146,41 @@ def test_effects_table_has_the_paired_numbers() -> None:
     assert (len(table), row["arm"], row["n_seeds"]) == (1, "tried", 6)
     assert row["mean"] == pytest.approx(np.mean(SIX))
     assert (row["p"], row["least_p"]) == (2 / 64, 2 / 64)
+
+
+def level_claim(direction: str, level: float) -> Claim:
+    return Claim("c", "", METRIC, direction, level, ("tried",), 2, "")
+
+
+def test_a_claim_on_one_arm_is_judged_by_its_own_values() -> None:
+    record = record_with(SIX)
+    own = own_values(record, METRIC, "tried", 2)
+    assert own.seeds == tuple(range(6))
+    mean, low, high = own.differences.mean(), own.differences.min(), own.differences.max()
+    above = judge(level_claim("increase", low - 0.1), record)
+    assert (above.status, above.p) == ("supported", 2 / 64)
+    assert above.estimate == pytest.approx(mean)
+    assert above.interval[0] < mean < above.interval[1]
+    assert judge(level_claim("decrease", low - 0.1), record).status == "refuted"
+    assert judge(level_claim("decrease", high + 0.1), record).status == "supported"
+    assert judge(level_claim("increase", high + 0.1), record).status == "refuted"
+    assert judge(level_claim("increase", mean), record).status == "undecided"
+
+
+def test_a_claim_on_one_arm_is_told_without_a_minus_and_a_missing_arm_is_named() -> None:
+    record = record_with(SIX)
+    verdict = judge(level_claim("increase", 0.0), record)
+    told = estimate_in_words(verdict)
+    assert "tried at generation 2: " in told
+    assert "minus" not in told
+    assert "beyond the level of 0.000 nats a token" in verdict.reasons[0]
+    absent = judge(Claim("c", "", METRIC, "increase", 0.1, ("gone",), 2, ""), record)
+    assert absent.status == "undecided"
+    assert absent.reasons[0] == f"No seed has {METRIC} for gone at generation 2."
+    assert estimate_in_words(absent) == "No estimate of gone."
+
+
+def test_a_contrast_is_of_two_different_arms_or_one() -> None:
+    for contrast in ((), ("a", "a"), ("a", "b", "c")):
+        with pytest.raises(BadParameter, match="two different arms, or one"):
+            Claim("c", "", METRIC, "increase", 0.1, contrast, 1, "")

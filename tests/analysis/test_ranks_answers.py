@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.ranks.answers import Comparison, answers, answers_table
+from analysis.answers import answers_table
 from analysis.ranks.findings import RankFindings, rank_findings
 from analysis.ranks.questions import CONTRASTS, EQUAL_LOSS, EQUAL_TOKENS
 from analysis.ranks.surgery import losses_at, mean_losses
@@ -29,69 +29,9 @@ def found_in(ranks: RankTables, **changes: Any) -> RankFindings:
     return found
 
 
-def compared(*differences: float, margin: float = 1.0, **changes: Any) -> Comparison:
-    fields: dict[str, Any] = {
-        **{"question": "cause", "first": "one", "second": "other", "at": EQUAL_TOKENS},
-        **{"unit": "directions", "reference": 20.0, "margin": margin},
-        "differences": pd.Series(differences, dtype=float),
-    }
-    return Comparison(**(fields | changes))
-
-
 @pytest.fixture(scope="module")
 def planted() -> RankFindings:
     return found_in(made_up_ranks())
-
-
-@pytest.mark.parametrize(
-    ("differences", "verdict"),
-    [
-        ((3, 3.1, 2.9, 3.2, 2.8, 3), "higher"),
-        ((-3, -3.1, -2.9, -3.2, -2.8, -3), "lower"),
-        ((0.1, -0.1, 0.2, -0.2, 0.1, 0), "similar"),
-        # A difference that is there, and too small to matter.
-        ((0.5, 0.5, 0.51, 0.49, 0.5, 0.52), "similar"),
-        ((1.1, 0.9, 1.2, 0.8, 1.3, 0.9), "undecided"),
-        ((3, -3, 2, -2, 4, 1), "undecided"),
-        ((3, 3.1, 2.9, 3.2, 2.8), "undecided"),
-        ((3.0,), "undecided"),
-    ],
-)
-def test_verdict_of_one_comparison(differences: tuple[float, ...], verdict: str) -> None:
-    (found,) = answers([compared(*differences)])
-    assert found.verdict == verdict
-    assert bool(found.reasons) == (verdict == "undecided")
-
-
-def test_reasons_name_what_is_in_the_way() -> None:
-    few, wide, none = answers(
-        [
-            compared(3, 3.1, 2.9),
-            compared(3, -3, 2, -2, 4, 1),
-            compared(note="No loss is shared."),
-        ]
-    )
-    assert few.reasons == ("3 seeds can reach p = 0.25 at best; 6 are needed.",)
-    assert "reaches across the margin of 1 directions" in wide.reasons[0]
-    assert (none.verdict, none.reasons, none.p) == ("not measured", ("No loss is shared.",), None)
-
-
-def test_correction_can_keep_a_comparison_undecided() -> None:
-    """A strong effect with one seed short of the rest, among comparisons that agree perfectly."""
-    mixed = [compared(3, 3.1, 2.9, 3.2, 2.8, 1.9)]
-    signs = np.array([[1, 1, 1, 1, -1, 1], [1, 1, 1, -1, 1, 1], [1, -1, 1, 1, 1, 1.0]])
-    others = [compared(*row) for row in signs]
-    alone, among = answers(mixed)[0], answers([*mixed, *others])[0]
-    assert alone.verdict == "higher"
-    assert alone.p == among.p == 2 / 64
-    assert among.p_corrected is not None
-    assert among.p_corrected > 0.05
-    assert among.verdict == "undecided"
-    assert "corrected p" in among.reasons[0]
-    # The primary contrast is tested by itself, and costs the others nothing.
-    first, *rest = answers([replace(mixed[0], is_primary=True), *others])
-    assert (first.verdict, first.p_corrected) == ("higher", 2 / 64)
-    assert [one.p_corrected for one in rest] == [one.p_corrected for one in answers(others)]
 
 
 def test_numbers_of_an_answer(planted: RankFindings) -> None:
@@ -149,16 +89,6 @@ def test_equal_loss_is_refused_where_none_is_shared() -> None:
     assert answer.verdict == "not measured"
     assert "share no loss after the first checkpoint in seeds 0, 1, 2" in answer.reasons[0]
     assert found.answer("muon").verdict == "higher"
-
-
-def test_nothing_is_found_where_nothing_is_planted() -> None:
-    """Higher or lower in made-up families of eleven comparisons without a single effect."""
-    drawn, wrong = np.random.default_rng(2), 0
-    for _ in range(400):
-        values = drawn.normal(0, 1, (11, 6)) + drawn.normal(0, 1, 6)
-        family = answers([compared(*row, margin=1e-6) for row in values])
-        wrong += any(one.verdict in {"higher", "lower"} for one in family)
-    assert wrong / 400 <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
 
 
 def test_no_effect_in_a_whole_study_is_no_finding() -> None:

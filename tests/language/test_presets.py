@@ -3,6 +3,7 @@ import sys
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from collapse.errors import BadModel
 from collapse.language.presets import (
@@ -11,6 +12,7 @@ from collapse.language.presets import (
     parameter_count,
     preset_config,
     preset_names,
+    training_flops_per_token,
 )
 
 TOTALS = {
@@ -138,3 +140,20 @@ def test_token_ids_are_in_both_configurations_and_end_generation(tmp_path):
         loaded.lm_head.weight[[5, 6]] = loaded.lm_head.weight[[6, 5]]
     written = loaded.generate(torch.tensor([[3, 7]]), max_new_tokens=10, do_sample=False)
     assert written.tolist() == [[3, 7] + [6] * 10]
+
+
+@pytest.mark.parametrize("name", ["pocket", "qknorm-2m", "code-char"])
+def test_flops_of_training_are_those_that_torch_counts(name):
+    """torch leaves the gains of norms out, and counts attention over the whole square."""
+    model = load_preset(name, num_hidden_layers=2)
+    model.set_attn_implementation("eager")
+    length, rows = 32, 3
+    ids = torch.randint(100, (rows, length), generator=torch.Generator().manual_seed(0))
+    with FlopCounterMode(display=False) as counter:
+        model(input_ids=ids, use_cache=False).logits.float().sum().backward()
+    found = {str(name): flops for name, flops in counter.get_flop_counts()["Global"].items()}
+    products = sum(flops for name, flops in found.items() if "bmm" not in name)
+    attention = sum(flops for name, flops in found.items() if "bmm" in name)
+    gains = sum(p.numel() for p in model.parameters() if p.ndim == 1)
+    expected = products + 6 * gains * rows * length + attention / 2
+    assert training_flops_per_token(model, length) * rows * length == expected

@@ -186,6 +186,30 @@ def test_filters_match_those_of_transformers(temperature, top_k, top_p):
     torch.testing.assert_close(ours, scores.softmax(-1))
 
 
+def test_a_beam_as_wide_as_the_tree_finds_the_likeliest_text_and_a_narrow_one_beats_greed():
+    model, prompts = small(spread=0.3, vocab_size=6), [[k] for k in range(1, 6)]
+    settings = {"max_new_tokens": 4, "temperature": 0, "eos_token_id": None, "seed": 0}
+    greedy = sample_tokens(model, prompts, **settings)
+    narrow = sample_tokens(model, prompts, beams=3, batch_size=2, **settings)
+    widest = sample_tokens(model, prompts, beams=6**3, **settings)
+    everything = torch.cartesian_prod(*[torch.arange(6)] * 4)
+
+    def log_probabilities(prompt, texts_NxL):
+        ids = torch.cat([torch.tensor(prompt).repeat(len(texts_NxL), 1), texts_NxL], dim=1)
+        with torch.no_grad():
+            log_p = model(ids[:, :-1]).logits.log_softmax(-1)
+        return log_p.gather(2, ids[:, 1:, None])[:, len(prompt) - 1 :, 0].sum(1)
+
+    gains = []
+    for k, prompt in enumerate(prompts):
+        best = everything[log_probabilities(prompt, everything).argmax()].tolist()
+        assert widest[k] == best
+        both = log_probabilities(prompt, torch.tensor([narrow[k], greedy[k]]))
+        gains.append(float(both[0] - both[1]))
+    assert min(gains) > -1e-5
+    assert max(gains) > 1e-3  # else greed finds the same, and nothing was searched
+
+
 def test_inversion_at_its_edges():
     probabilities = torch.tensor([[0.0, 0.25, 0.0, 0.75, 0.0]]).repeat(5, 1)
     below_one = float(np.nextafter(1.0, 0.0))
@@ -288,6 +312,8 @@ def test_progress_counts_up_to_the_end_and_the_model_is_left_as_it_was():
         ({"top_k": -1}, "top_k=-1"),
         ({"top_p": 0.0}, "top_p=0.0"),
         ({"top_p": 1.1}, "top_p=1.1"),
+        ({"beams": 0}, "beams=0"),
+        ({"beams": 4}, "beams=4 is a search.*temperature=0, not 1.0"),
         ({"max_new_tokens": 0}, "max_new_tokens=0"),
         ({"batch_size": 0}, "batch_size=0"),
     ],

@@ -1,10 +1,12 @@
 import pytest
+import yaml
 
 from collapse.errors import BadParameter
 from collapse.parameters.doors import DOORS, Experiment, RecurseStep
 from collapse.parameters.fields import parameter_fields
 from collapse.parameters.parse import read_arguments, value_of
-from collapse.parameters.study import load_study
+from collapse.parameters.study import STUDIES, load_study
+from collapse.stages.plan import plan_study
 
 
 def parse(door: type, *words: str, arm: str | None = None):
@@ -104,3 +106,42 @@ def test_claims_hash_changes_with_a_claim(tmp_path) -> None:
         (tmp_path / f"{name}.yaml").write_text(content)
     one, two = (load_study(str(tmp_path / f"{n}.yaml")).claims_hash for n in ("one", "two"))
     assert one != two
+
+
+def test_a_scale_may_change_arms_one_setting_at_a_time(tmp_path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "arms: {fresh: {steps: 9, documents: 8}, static: {}}\ncontrol: fresh\n"
+        "scales: {cpu: {steps: 5, arms: {fresh: {steps: 6}}}, bad: {arms: {frsh: {}}}}\n"
+    )
+    small = load_study(str(file), "cpu")
+    fresh, static = (small.door(RecurseStep, {}, arm) for arm in ("fresh", "static"))
+    assert (fresh.steps, fresh.documents, static.steps) == (6, 8, 5)
+    assert load_study(str(file)).door(RecurseStep, {}, "fresh").steps == 9
+    with pytest.raises(BadParameter, match="arm 'frsh' is none of the arms fresh, static"):
+        load_study(str(file), "bad")
+
+
+def test_a_claim_is_on_two_arms_or_on_one(tmp_path) -> None:
+    text = (
+        "arms: {replace: {}, fresh: {}}\ncontrol: fresh\nclaims:\n"
+        "  - {id: a, statement: s, indicator: i, direction: increase, margin: 0.05,"
+        " contrast: [fresh], refuted_if: r}\n"
+    )
+    file = tmp_path / "one.yaml"
+    file.write_text(text)
+    assert load_study(str(file)).claims[0].contrast == ("fresh",)
+    for contrast in ("[]", "[fresh, replace, fresh]", "[nobody]"):
+        file.write_text(text.replace("[fresh]", contrast))
+        with pytest.raises(BadParameter, match="two arms of the study, or one"):
+            load_study(str(file))
+
+
+@pytest.mark.parametrize("path", STUDIES.glob("*.yaml"), ids=lambda path: path.stem)
+def test_every_study_can_be_planned_at_every_scale(path) -> None:
+    scales = ["full", *(yaml.safe_load(path.read_text()).get("scales") or {})]
+    for scale in scales:
+        study = load_study(path.stem, scale)
+        plan = plan_study(study, {"seeds": 1, "scale": scale})
+        trained = {step.chains[0].arm for step in plan.steps if step.stage == "baseline"}
+        assert trained == set(study.arms)

@@ -115,6 +115,9 @@ def test_known_probabilities_come_out():
     half = 1.5 * math.log(2)
     tenth = -0.1 * math.log(0.1) - 0.9 * math.log(0.9)
     assert likelihood.entropy_nats == pytest.approx((half + 2 * tenth + 0) / 4, rel=1e-6)
+    by_sequence = [half + 2 * tenth, 0]
+    np.testing.assert_allclose(likelihood.sequence_entropy_nats, by_sequence, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(likelihood.sequence_top1, [0.5 + 0.9 + 0.9, 1.0], rtol=1e-6)
 
 
 def test_longer_than_the_context_is_cut_and_every_token_counts_once():
@@ -230,12 +233,17 @@ def test_the_model_is_left_as_it_was():
     assert (first.sequence_nll_nats == second.sequence_nll_nats).all()
 
 
+def unsure(nll, tokens):
+    """Likelihoods of which nothing is known beside them."""
+    return Likelihood(nll, tokens, np.zeros(len(nll)), np.zeros(len(nll)))
+
+
 def test_standard_error_of_equal_lengths_is_the_textbooks():
     nll = np.array([4.0, 6.0, 11.0, 3.0])
-    likelihood = Likelihood(nll, np.full(4, 2), 0.0)
+    likelihood = unsure(nll, np.full(4, 2))
     assert likelihood.nll_nats == 3.0
     assert likelihood.nll_nats_se == pytest.approx(np.std(nll / 2, ddof=1) / 2)
-    assert math.isnan(Likelihood(nll[:1], np.array([2]), 0.0).nll_nats_se)
+    assert math.isnan(unsure(nll[:1], np.array([2])).nll_nats_se)
 
 
 def test_standard_error_covers_the_spread_over_samples():
@@ -245,7 +253,7 @@ def test_standard_error_covers_the_spread_over_samples():
     def draw():
         tokens = generator.integers(5, 60, 200)
         rate = generator.normal(2.0, 0.5, 200)
-        return Likelihood(rate * tokens, tokens, 0.0)
+        return unsure(rate * tokens, tokens)
 
     samples = [draw() for _ in range(400)]
     spread = np.std([s.nll_nats for s in samples])
@@ -265,4 +273,4 @@ def test_bad_input_is_named():
     with pytest.raises(BadModel, match="bfloat16"):
         token_nll(model.to(torch.bfloat16), [[1, 2]], batch_size=1)
     with pytest.raises(BadParameter, match="byte_count is 0"):
-        bits_per_byte(Likelihood(np.ones(1), np.ones(1), 0.0), 0)
+        bits_per_byte(unsure(np.ones(1), np.ones(1)), 0)

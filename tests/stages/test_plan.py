@@ -25,6 +25,7 @@ def test_chain_is_ordered_and_complete() -> None:
     stages = [(step.stage, step.generation) for step in plan.steps]
     assert stages == [
         ("prepare", None),
+        ("judge", None),
         ("baseline", 0),
         ("quality", 0),
         ("recurse_step", 1),
@@ -155,3 +156,49 @@ def test_a_scale_has_an_experiment_of_its_own() -> None:
     assert chain().experiment == "quickstart"
     assert chain(scale="text").experiment == "quickstart-text"
     assert chain(scale="text", name="mine").experiment == "mine"
+
+
+def test_the_judge_is_asked_by_quality_alone_and_is_one_for_all_arms_of_a_corpus() -> None:
+    plan = plan_study(STUDY, {"arms": "replace,fresh", "seeds": "1", "generations": "1"})
+    merged = merge_equal(plan, fingerprints(plan, CORPORA, "cpu"))
+    (judge,) = [step for step in merged.steps if step.stage == "judge"]
+    asking = {step.key for step in merged.steps if step.judge == judge.key}
+    assert asking == {step.key for step in merged.steps if step.stage == "quality"}
+    assert all(judge.key in merged.step(key).needs for key in asking)
+    assert all(judge.key not in step.needs for step in merged.steps if step.key not in asking)
+
+
+@pytest.mark.parametrize("judge", ["none", "some/encoder"])
+def test_no_judge_is_trained_where_another_is_named(judge: str) -> None:
+    plan = chain(judge=judge)
+    assert not [step for step in plan.steps if step.stage == "judge"]
+    assert all(step.judge is None for step in plan.steps)
+    assert [step for step in plan.steps if step.stage == "quality"]
+
+
+def test_another_judge_leaves_training_alone() -> None:
+    keys = ("prepare/replace/seed0", "baseline/replace/seed0/gen0", "quality/replace/seed0/gen0")
+    one, two = (
+        fingerprints(chain(judge=judge), CORPORA, "cpu") for judge in ("none", "some/encoder")
+    )
+    assert [one[key] == two[key] for key in keys] == [True, True, False]
+
+
+def test_a_student_waits_for_its_teacher_of_the_same_seed(tmp_path) -> None:
+    file = tmp_path / "taught.yaml"
+    file.write_text(
+        "arms: {student: {kind: static, teacher: master}, master: {kind: static, steps: 7}}\n"
+        "control: master\n"
+    )
+    study = load_study(str(file))
+    plan = plan_study(study, {"seeds": "2", "generations": "1"})
+    merged = merge_equal(plan, fingerprints(plan, CORPORA, "cpu"))
+    for seed in (0, 1):
+        student = merged.step(f"baseline/student/seed{seed}/gen0")
+        assert student.teacher == f"baseline/master/seed{seed}/gen0"
+        assert student.teacher in student.needs
+        assert merged.step(f"recurse_step/student/seed{seed}/gen1").teacher is None
+        assert student.teacher not in merged.step(f"recurse_step/student/seed{seed}/gen1").needs
+    before = [step.key for step in merged.steps]
+    assert before.index("baseline/master/seed0/gen0") < before.index("baseline/student/seed0/gen0")
+    assert len([key for key in before if key.startswith("baseline/")]) == 4

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from collapse.errors import StoreError
 from collapse.measurement import Measurement
 from collapse.tracking import metrics, reader, runs, store
+from tests.conftest import environment
 
 TAGS = {"study": "s", "arm": "a", "seed": 0, "generation": 0, "stage": "quality", "chain": "c"}
 
@@ -112,3 +114,58 @@ def test_failures_of_the_store_are_told_from_mistakes_of_ours() -> None:
     assert store.is_store_failure(RuntimeError("PytorchStreamWriter failed writing file data/3"))
     assert not store.is_store_failure(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
     assert not store.is_store_failure(AssertionError("ours"))
+
+
+RACER = """
+import sys, time
+from collapse.tracking import runs
+run_id, start = sys.argv[1], float(sys.argv[2])
+runs.client().get_run(run_id)
+for k in range(40):
+    while time.time() < start + 0.1 * k:
+        pass
+    runs.log_dataset(run_id, f"text{k}", "training", "0123", 5, "")
+"""
+
+
+@pytest.fixture
+def own_store(label, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """MLflow keeps one store a URI in a process, wherever a relative one has led before."""
+    uri = f"sqlite:///{tmp_path}/raced.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    store.connect()
+    return uri
+
+
+def test_two_processes_may_log_one_text_at_once(label, own_store: str, tmp_path: Path) -> None:
+    made = [runs.open_run(label).info.run_id for _ in range(2)]
+    start = time.time() + 6
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", RACER, run_id, str(start)],
+            cwd=tmp_path,
+            env=environment(MLFLOW_TRACKING_URI=own_store),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for run_id in made
+    ]
+    for racer in racers:
+        _, complaint = racer.communicate(timeout=100)
+        assert racer.returncode == 0, complaint
+    for run_id in made:
+        assert len(runs.client().get_run(run_id).inputs.dataset_inputs) == 40
+
+
+def test_another_failure_to_log_a_text_is_not_tried_again(label, own_store, monkeypatch) -> None:
+    run_id = runs.open_run(label).info.run_id
+    tried = []
+
+    def fail(*args: object, **options: object) -> None:
+        tried.append(args)
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(type(runs.client()), "log_inputs", fail)
+    with pytest.raises(OSError, match="disk is gone"):
+        runs.log_dataset(run_id, "text", "training", "0123", 5, "")
+    assert len(tried) == 1

@@ -26,7 +26,7 @@ from collapse.language.corpora.source import (
     open_source,
     whole_corpora,
 )
-from collapse.language.corpora.splits import HELDOUT_SHARE, HELDOUT_SPLITS, split_of
+from collapse.language.corpora.splits import HELDOUT_SHARE, HELDOUT_SPLITS, JUDGE, split_of
 
 SCALE_TEXTS = 20_000
 SCALE_CHARACTERS = 10_000_000
@@ -121,7 +121,8 @@ def _check_apart(source: Source, folder: Path) -> None:
 
 def _check_every_split(name: str, train: int, heldout: dict[str, list[str]]) -> None:
     counts = {"train": train, **{split: len(texts) for split, texts in heldout.items()}}
-    missing = [split for split, count in counts.items() if not count]
+    # Without text for a judge, what it would have told is not measured.
+    missing = [split for split, count in counts.items() if not count and split != JUDGE]
     if missing:
         kept = sum(counts.values())
         raise BadCorpus(

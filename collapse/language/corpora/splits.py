@@ -2,9 +2,11 @@
 
 import hashlib
 
-HELDOUT_SPLITS = ("validation", "prompts", "probe", "calibration", "test")
-"""Splits never trained on: watched during training, prompts to continue, batches for probes, texts
-for setting thresholds, and texts for the numbers that are reported."""
+JUDGE = "judge"
+HELDOUT_SPLITS = (JUDGE, "validation", "prompts", "probe", "calibration", "test")
+"""Splits that no chain trains on: what the judge of the corpus is trained on; watched during
+training, prompts to continue, batches for probes, texts for setting thresholds, and texts for the
+numbers that are reported."""
 
 SPLITS = ("train", *HELDOUT_SPLITS)
 
@@ -12,7 +14,7 @@ _BUCKETS = 25
 _TRAIN_BUCKETS = _BUCKETS - len(HELDOUT_SPLITS)
 
 HELDOUT_SHARE = 1 / _BUCKETS
-"""Expected share of distinct texts in each held-out split; training has the other 80 %."""
+"""Expected share of distinct texts in each held-out split; training has the other 76 %."""
 
 
 def text_digest(text: str) -> bytes:
@@ -27,7 +29,7 @@ def text_hash(text: str) -> int:
 
 
 def split_of(text: str) -> str:
-    """The split of a text: 80 % ``train`` and 4 % each of ``HELDOUT_SPLITS``.
+    """The split of a text: 76 % ``train`` and 4 % each of ``HELDOUT_SPLITS``.
 
     The split follows from the text's SHA-256 and nothing else, so that it depends neither on the
     corpus nor on the order of reading, and copies of one text never lie on both sides of a split.

@@ -19,11 +19,13 @@ class Decoding:
         top_k: only the so many likeliest tokens; 0 is off.
         top_p: only the smallest set of likeliest tokens with at least this mass (nucleus sampling,
             Holtzman et al., 2020), of what top-k has left; 1 is off.
+        beams: at temperature 0, sequences that a beam search follows at a time; 1 is off.
     """
 
     temperature: float = 1.0
     top_k: int = 0
     top_p: float = 1.0
+    beams: int = 1
 
 
 @dataclass(frozen=True)

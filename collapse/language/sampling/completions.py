@@ -22,6 +22,7 @@ def sample_tokens(
     temperature: float = 1.0,
     top_k: int = 0,
     top_p: float = 1.0,
+    beams: int = 1,
     eos_token_id: int | Sequence[int] | None,
     seed: int,
     batch_size: int = BATCH_SIZE,
@@ -31,7 +32,8 @@ def sample_tokens(
 
     Prompt i has a stream of uniform numbers of its own, and its k-th token is chosen by the k-th of
     them: up to rounding, the text does not depend on the batch size or on the other prompts. A
-    decoder of this project goes through continuous batching, any other model through ``generate``.
+    decoder of this project goes through continuous batching, any other model, and any beam search,
+    through ``generate``.
 
     Args:
         model: a causal language model; it is used in evaluation mode, and left as it was.
@@ -40,6 +42,7 @@ def sample_tokens(
         temperature: divides the logits; 0 takes the likeliest token.
         top_k: only the so many likeliest tokens; 0 is off.
         top_p: only the likeliest tokens with this mass together; 1 is off.
+        beams: sequences that a beam search follows for each prompt, at temperature 0; 1 is off.
         eos_token_id: the token, or tokens, that end a completion; None for none.
         seed: of the streams ``sampling``, i.
         batch_size: sequences that are written at a time.
@@ -52,7 +55,7 @@ def sample_tokens(
         BadParameter: a value out of range, an empty prompt, a prompt longer than the context, or a
             token id that is not in the vocabulary.
     """
-    decoding = Decoding(temperature, top_k, top_p)
+    decoding = Decoding(temperature, top_k, top_p, beams)
     _check(decoding, max_new_tokens, batch_size)
     requests = _requests(model, prompts, max_new_tokens, seed)
     if not requests:
@@ -63,7 +66,7 @@ def sample_tokens(
         ends = frozenset([eos_token_id] if isinstance(eos_token_id, int) else eos_token_id)
     # By name: a decoder that was loaded with its own code is an instance of a copy of our class.
     ours = model.config.model_type == "collapse_decoder" and model.config.causal
-    sampler = sample_in_slots if ours else sample_through_generate
+    sampler = sample_in_slots if ours and beams == 1 else sample_through_generate
     was_training = model.training
     model.eval()
     try:
@@ -142,6 +145,13 @@ def _check(decoding: Decoding, max_new_tokens: int, batch_size: int) -> None:
         raise BadParameter(f"top_k={decoding.top_k} must be 0 (off) or a positive number")
     if not 0 < decoding.top_p <= 1:
         raise BadParameter(f"top_p={decoding.top_p} must lie above 0 and at most at 1 (off)")
+    if decoding.beams < 1:
+        raise BadParameter(f"beams={decoding.beams} must be 1 (off) or more")
+    if decoding.beams > 1 and decoding.temperature > 0:
+        raise BadParameter(
+            f"beams={decoding.beams} is a search and draws nothing: it needs temperature=0, not "
+            f"{decoding.temperature}"
+        )
     if max_new_tokens < 1:
         raise BadParameter(f"max_new_tokens={max_new_tokens} must be at least 1")
     if batch_size < 1:

@@ -82,25 +82,28 @@ def _complete(
     padding = [longest - len(request.prompt) for request in batch]
     ids = [[0] * gap + r.prompt for gap, r in zip(padding, batch, strict=True)]
     mask = [[0] * gap + [1] * len(r.prompt) for gap, r in zip(padding, batch, strict=True)]
-    uniforms_BxS = torch.tensor(
-        [request.uniforms for request in batch], dtype=torch.float64, device=model.device
-    )
+    choosers = LogitsProcessorList()
+    if decoding.beams == 1:
+        uniforms_BxS = torch.tensor(
+            [request.uniforms for request in batch], dtype=torch.float64, device=model.device
+        )
+        choosers.append(ChooseByUniforms(decoding, uniforms_BxS))
     written = model.generate(
         torch.tensor(ids, device=model.device),
         attention_mask=torch.tensor(mask, device=model.device),
-        generation_config=_plain_generation(model, steps, eos_token_ids),
-        logits_processor=LogitsProcessorList([ChooseByUniforms(decoding, uniforms_BxS)]),
+        generation_config=_plain_generation(model, steps, eos_token_ids, decoding.beams),
+        logits_processor=choosers,
     )[:, longest:].tolist()
     return [_until_end(tokens, eos_token_ids) for tokens in written]
 
 
 def _plain_generation(
-    model: PreTrainedModel, steps: int, eos_token_ids: frozenset[int]
+    model: PreTrainedModel, steps: int, eos_token_ids: frozenset[int], beams: int
 ) -> GenerationConfig:
     """Settings that change nothing in the model's distribution, whatever its own defaults do."""
     return GenerationConfig(
         do_sample=False,
-        num_beams=1,
+        num_beams=beams,
         repetition_penalty=1.0,
         no_repeat_ngram_size=0,
         max_new_tokens=steps,

@@ -2,5 +2,6 @@
 
 from collapse.language.training.loop import train
 from collapse.language.training.recipe import TrainingRecipe
+from collapse.language.training.teacher import Teacher
 
-__all__ = ["TrainingRecipe", "train"]
+__all__ = ["Teacher", "TrainingRecipe", "train"]

@@ -20,6 +20,7 @@ from collapse.language.training.freezing import frozen
 from collapse.language.training.recipe import TrainingRecipe
 from collapse.language.training.state import load_newest_state, save_state, training_identity
 from collapse.language.training.step import OptimizerStep, StepOutcome
+from collapse.language.training.teacher import Teacher
 from collapse.language.training.validation import validation_nll_nats
 from collapse.measurement import Measurement
 
@@ -32,6 +33,7 @@ def train(
     recipe: TrainingRecipe,
     *,
     seed: int,
+    teacher: Teacher | None = None,
     state_folder: Path | None = None,
     validation: np.ndarray | None = None,
     on_checkpoint: Callable[[int, nn.Module], None] | None = None,
@@ -58,6 +60,8 @@ def train(
         stream: int32 tokens of :func:`collapse.language.packing.pack`.
         recipe: steps, batch, optimizer, schedule, precision.
         seed: of the data order and of dropout.
+        teacher: a model to learn from beside the text, on the same device; each process has its
+            own copy.
         state_folder: scratch folder of this one training, for the states to resume from.
         validation: packed held-out tokens, validated every ``evaluate_every`` steps and at the end.
         on_checkpoint: called with the steps done and the model (in eval mode, on its device), for
@@ -70,7 +74,8 @@ def train(
         About 40 times a run and at its end: ``train/loss_nats`` (mean since the last report),
         ``train/tokens_per_second`` (of the steps alone), ``train/learning_rate`` (AdamW's),
         ``train/tokens_seen``, ``train/epochs``, ``gradient/norm`` (of the last step, before
-        clipping); and ``validation/nll_nats`` per token when validated. At the end also
+        clipping); with a teacher ``train/teacher_kl_nats`` (of the last step); and
+        ``validation/nll_nats`` per token when validated. At the end also
         ``train/learning_rate_sum`` and, with Muon, ``train/muon_learning_rate_sum``: the rates
         added up over all steps, by which trainings with other optimizers are matched. The step is
         steps done.
@@ -78,7 +83,8 @@ def train(
     Raises:
         BadCorpus: stream or validation is too short.
         BadInput: the processes were not given the same training.
-        BadModel: the weights are not float32, or none can be trained.
+        BadModel: the weights are not float32, none can be trained, or the teacher has another
+            vocabulary.
         BadParameter: more processes than sequences in a step, or nothing to freeze of such a name.
         StoreError: the folder cannot be written.
         TrainingDiverged: loss or gradient is no longer finite.
@@ -87,8 +93,8 @@ def train(
         raise BadCorpus(f"the validation text has {len(validation)} tokens: at least 2 are needed")
     batches = PackedBatches(stream, recipe.sequence_length, recipe.sequences_per_step, seed)
     with frozen(model, recipe.freeze):
-        stepper = OptimizerStep(model, batches, recipe, seed)
-    identity = training_identity(model, recipe, stream, seed)
+        stepper = OptimizerStep(model, batches, recipe, seed, teacher)
+    identity = training_identity(model, recipe, stream, seed, teacher)
     _require_one_training(stepper.accelerator, identity)
     run = _Run(
         stepper=stepper,
@@ -193,6 +199,8 @@ class _Run:
             "train/tokens_seen": float(self.done * tokens),
             "train/epochs": self.stepper.batches.epochs(self.done),
         }
+        if self.last.teacher_kl_nats is not None:
+            values["train/teacher_kl_nats"] = self.last.teacher_kl_nats
         if math.isfinite(self.last.gradient_norm):  # fp16 leaves a step out where it is not
             values["gradient/norm"] = self.last.gradient_norm
         if self.done == self.recipe.steps:

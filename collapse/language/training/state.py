@@ -20,6 +20,7 @@ from torch import nn
 
 from collapse.errors import StoreError
 from collapse.language.training.recipe import TrainingRecipe
+from collapse.language.training.teacher import Teacher
 
 KEPT_STATES = 2
 # Fields of a recipe that say when to look and to save, and change no weight.
@@ -36,17 +37,23 @@ _DAMAGED = (
 
 
 def training_identity(
-    model: nn.Module, recipe: TrainingRecipe, stream_N: np.ndarray, seed: int
+    model: nn.Module,
+    recipe: TrainingRecipe,
+    stream_N: np.ndarray,
+    seed: int,
+    teacher: Teacher | None = None,
 ) -> str:
     """A name for one training from its start: only a state that bears it may be resumed from.
 
-    SHA-256 over recipe, seed, text and the initial weights. How often the recipe validates and
-    saves is left out, so that a killed run may go on with other intervals.
+    SHA-256 over recipe, seed, text, the initial weights and the teacher's. How often the recipe
+    validates and saves is left out, so that a killed run may go on with other intervals.
     """
     fields = asdict(recipe).items()
     decisive = sorted((name, value) for name, value in fields if name not in _OF_NO_CONSEQUENCE)
     digest = hashlib.sha256(repr((decisive, seed)).encode())
     digest.update(np.ascontiguousarray(stream_N).data)
+    if teacher is not None:
+        digest.update(teacher.identity().encode())
     for name, parameter in model.named_parameters():
         digest.update(f"{name} {tuple(parameter.shape)}".encode())
         digest.update(parameter.detach().cpu().contiguous().numpy().data)

@@ -18,6 +18,7 @@ from collapse.language.optimizers import (
 )
 from collapse.language.packing import PackedBatches
 from collapse.language.training.recipe import TrainingRecipe
+from collapse.language.training.teacher import Teacher
 from collapse.numerics.streams import stream_seed
 
 if TYPE_CHECKING:
@@ -52,11 +53,13 @@ class StepOutcome:
         loss_nats: mean cross-entropy per token of the global batch, before the step.
         gradient_norm: Euclidean norm of its gradient, before clipping.
         rate_factor: what the peak learning rates were multiplied by in this step.
+        teacher_kl_nats: mean divergence per token from the teacher; None without one.
     """
 
     loss_nats: float
     gradient_norm: float
     rate_factor: float
+    teacher_kl_nats: float | None = None
 
 
 class OptimizerStep:
@@ -70,15 +73,24 @@ class OptimizerStep:
     begun again, down to one sequence.
 
     Raises:
-        BadModel: the weights are not float32, or none can be trained.
+        BadModel: the weights are not float32, none can be trained, or a teacher has another
+            vocabulary.
         BadParameter: there are more processes than sequences in a step.
     """
 
     def __init__(
-        self, model: nn.Module, batches: PackedBatches, recipe: TrainingRecipe, seed: int
+        self,
+        model: nn.Module,
+        batches: PackedBatches,
+        recipe: TrainingRecipe,
+        seed: int,
+        teacher: Teacher | None = None,
     ) -> None:
         device = _check_weights(model)
         self.model, self.batches, self.recipe, self.seed = model, batches, recipe, seed
+        self.teacher = teacher
+        if teacher is not None:
+            teacher.require_vocabulary(model.config.vocab_size)
         self.accelerator = open_accelerator(device)
         processes, rank = self.accelerator.num_processes, self.accelerator.process_index
         rows = batches.sequences_per_step
@@ -103,21 +115,22 @@ class OptimizerStep:
         """
         factor = learning_rate_factor(step, self.recipe)
         set_learning_rates(self.optimizers, factor)
-        loss = self._accumulate_gradients(step)
+        sums = self._accumulate_gradients(step)
         for optimizer in self.optimizers:
             self.scaler.unscale_(optimizer)
         trained = [p for p in self.model.parameters() if p.grad is not None]
         norm = nn.utils.get_total_norm([p.grad for p in trained])
         # One transfer for both: reading a number makes the device wait.
-        loss_nats, gradient_norm = torch.stack([loss, norm.float()]).tolist()
-        self._check_finite(step, loss_nats, gradient_norm)
+        loss_nats, kl_nats, gradient_norm = torch.stack([*sums, norm.float()]).tolist()
+        self._check_finite(step, loss_nats + kl_nats, gradient_norm)
         if 0 < self.recipe.clip_norm < gradient_norm < math.inf:
             nn.utils.clip_grads_with_norm_(trained, self.recipe.clip_norm, norm)
         for optimizer in self.optimizers:
             self.scaler.step(optimizer)
         self.scaler.update()
         self.drop_gradients()
-        return StepOutcome(loss_nats, gradient_norm, factor)
+        told = kl_nats if self.teacher is not None else None
+        return StepOutcome(loss_nats, gradient_norm, factor, told)
 
     def drop_gradients(self) -> None:
         """Leave nothing in ``.grad``."""
@@ -137,14 +150,14 @@ class OptimizerStep:
             )
 
     def _accumulate_gradients(self, step: int) -> torch.Tensor:
-        """Gradients of a step in ``.grad``; the loss of the global batch in nats, shape ()."""
+        """Gradients of a step in ``.grad``; loss and divergence of the global batch, shape (2,)."""
         inputs, labels = self.batches.batch(step, self.share)
         inputs_BxL = torch.from_numpy(inputs).to(self.accelerator.device)
         labels_BxL = torch.from_numpy(labels).to(self.accelerator.device)
         while True:
             try:
                 with self._dropout_stream(step):
-                    loss = self._backward(inputs_BxL, labels_BxL)
+                    sums = self._backward(inputs_BxL, labels_BxL)
                 break
             except torch.OutOfMemoryError:
                 if self.micro_rows == 1 or self.accelerator.num_processes > 1:
@@ -152,25 +165,41 @@ class OptimizerStep:
             self.drop_gradients()
             self.micro_rows = (min(self.micro_rows, len(inputs_BxL)) + 1) // 2
         if self.accelerator.num_processes > 1:
-            loss = self.accelerator.reduce(loss, "sum")
-        return loss
+            sums = self.accelerator.reduce(sums, "sum")
+        return sums
 
     def _backward(self, inputs_BxL: torch.Tensor, labels_BxL: torch.Tensor) -> torch.Tensor:
-        """Add up this process's micro-batches; its share of the mean loss, shape ()."""
-        share = torch.zeros((), device=inputs_BxL.device)
+        """Add up this process's micro-batches; its share of mean loss and divergence, in nats."""
+        share = torch.zeros(2, device=inputs_BxL.device)
         processes = self.accelerator.num_processes
         for begin in range(0, len(inputs_BxL), self.micro_rows):
             end = begin + self.micro_rows
             wait = end < len(inputs_BxL) and processes > 1
             with self.accelerator.no_sync(self.wrapped) if wait else contextlib.nullcontext():
-                with self._autocast():
-                    logits = self.wrapped(input_ids=inputs_BxL[begin:end], use_cache=False).logits
-                labels = labels_BxL[begin:end].reshape(-1)
-                nll = F.cross_entropy(logits.float().flatten(0, 1), labels, reduction="sum")
-                loss = nll / self.recipe.tokens_per_step
-                self.scaler.scale(loss * processes).backward()
-            share += loss.detach()
+                terms = self._terms_nats(inputs_BxL[begin:end], labels_BxL[begin:end])
+                terms = terms / self.recipe.tokens_per_step
+                self.scaler.scale(self._mixed(terms) * processes).backward()
+            share += terms.detach()
         return share
+
+    def _terms_nats(self, inputs_BxL: torch.Tensor, labels_BxL: torch.Tensor) -> torch.Tensor:
+        """Sums over tokens of the cross-entropy and of the divergence from the teacher, (2,)."""
+        with self._autocast():
+            logits = self.wrapped(input_ids=inputs_BxL, use_cache=False).logits
+        logits_NxV = logits.float().flatten(0, 1)
+        nll = F.cross_entropy(logits_NxV, labels_BxL.reshape(-1), reduction="sum")
+        if self.teacher is None:
+            return torch.stack([nll, torch.zeros_like(nll)])
+        with self._autocast():
+            taught = self.teacher.logits(inputs_BxL)
+        return torch.stack([nll, self.teacher.divergence_nats(logits_NxV, taught.flatten(0, 1))])
+
+    def _mixed(self, terms: torch.Tensor) -> torch.Tensor:
+        """The loss that is descended."""
+        if self.teacher is None:
+            return terms[0]
+        weight, temperature = self.teacher.weight, self.teacher.temperature
+        return (1 - weight) * terms[0] + weight * temperature**2 * terms[1]
 
     def _autocast(self) -> contextlib.AbstractContextManager[None]:
         return torch.autocast(

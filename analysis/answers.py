@@ -26,10 +26,10 @@ class Comparison:
     """One thing to be compared with another, seed by seed.
 
     Attributes:
-        question: its name in ``QUESTIONS`` of `analysis.ranks.questions`.
+        question: its name among those of the family.
         first: what is compared, in words.
         second: what it is compared with.
-        at: where: equal tokens, equal loss, a share pruned.
+        at: where, or in what: equal tokens, equal loss, a share pruned; collapse rate.
         unit: of the differences.
         differences: first minus second, by seed; seeds without both are not there.
         reference: mean of the second over these seeds; None where a share of it means nothing.

@@ -1,0 +1,15 @@
+"""What a metric is called in words, its unit, and how its numbers are written.
+
+metric     how to speak of one metric
+models     likelihoods, distance from the truth, training
+spectral   Hessians
+texts      what a model's text is like: variety, repetition, copies, beside human text
+code       Python that was completed (study 4)
+catalogue  all of them by name
+"""
+
+from analysis.metrics.catalogue import is_error, metric_info
+from analysis.metrics.metric import MINUS, Metric
+from analysis.metrics.spectral import TEXTS
+
+__all__ = ["MINUS", "TEXTS", "Metric", "is_error", "metric_info"]

@@ -1,0 +1,38 @@
+"""All metrics that have words of their own; any other goes by its name."""
+
+from analysis.metrics.code import CODE_METRICS
+from analysis.metrics.metric import Metric
+from analysis.metrics.models import MODEL_METRICS
+from analysis.metrics.spectral import TEXTS, spectral_metrics
+from analysis.metrics.texts import TEXT_METRICS
+
+ERROR_SUFFIXES = ("_data_se", "_se", "_bound")
+"""What a metric's name ends in that says how well another one is known."""
+
+_CATALOGUE = {
+    metric.name: metric
+    for metrics in (
+        MODEL_METRICS,
+        TEXT_METRICS,
+        CODE_METRICS,
+        *(spectral_metrics(text) for text in TEXTS),
+    )
+    for metric in metrics
+}
+
+
+def is_error(name: str) -> bool:
+    """Whether a metric says how well another one is known, and nothing by itself."""
+    return name.endswith(ERROR_SUFFIXES)
+
+
+def metric_info(name: str) -> Metric:
+    """How to speak of the metric; one that is not in the catalogue goes by its own name."""
+    return _CATALOGUE.get(name, Metric(name, name, _unit_in_name(name), decimals=None))
+
+
+def _unit_in_name(name: str) -> str:
+    """The unit that the last part of a metric's name gives away."""
+    if name.endswith(("_nats", "_nats_se")):
+        return "nats"
+    return "seconds" if name.endswith("_seconds") else ""
