@@ -24,8 +24,13 @@ CHANGES = (
     Change("large_vocabulary", "What does a larger vocabulary do?", "A larger vocabulary"),
     Change("large_model", "What does a larger model do?", "A larger model"),
     Change("large_both", "What do both do together?", "A larger vocabulary and model"),
-    Change("gpt2_vocabulary", "What does GPT-2's vocabulary do?", "GPT-2's vocabulary"),
+    Change("huge_vocabulary", "What does a huge vocabulary do?", "A huge vocabulary"),
     Change("characters", "What do characters for tokens do?", "A model of characters"),
+    Change(
+        "characters_large",
+        "What do characters and a larger model do?",
+        "A larger model of characters",
+    ),
     Change("distilled", "What does a teacher do?", "A teacher's text and distributions"),
     Change("no_mask", "What does a missing causal mask do?", "A missing causal mask"),
 )

@@ -12,7 +12,7 @@ from tests.analysis.made_up_study import made_up_study
 
 TRAINED = (
     *("base", "little_data", "large_vocabulary", "large_model", "large_both"),
-    *("gpt2_vocabulary", "characters", "distilled", "no_mask"),
+    *("huge_vocabulary", "characters", "distilled", "no_mask"),
 )
 DECODED = ("greedy", "beam", "cool", "unbiased", "hot")
 ARMS = (*TRAINED, *DECODED)
@@ -25,7 +25,7 @@ EFFECTS = NO_EFFECTS | {
     "large_model": (0.05, 0.58, 1.30, 0.96),
     # Alone the vocabulary does nothing; in the larger model it costs 25 points.
     "large_both": (0.31, 0.45, 1.32, 1.02),
-    "gpt2_vocabulary": (0.22, 0.38, 1.58, 1.05),
+    "huge_vocabulary": (0.22, 0.38, 1.58, 1.05),
     "characters": (0.45, 0.22, 1.95, 1.30),
     "no_mask": (0.97, 0.01, 0.05, 1.0),
     "greedy": (0.60, 0.50, 1.50, 1.0),

@@ -1,12 +1,15 @@
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from analysis.answers import Answer
+from analysis.code.arms import CHANGES, DECODINGS
 from analysis.code.caveats import cautions
 from analysis.code.findings import CodeFindings, code_findings
 from analysis.code.questions import INTERACTION, OUTCOMES
@@ -259,3 +262,10 @@ def test_a_study_of_recursion_is_read_at_its_last_generation() -> None:
     found = found_in(record)
     assert answer(found, "little_data", COLLAPSE).verdict == "higher"
     assert set(found.tables.completions["prompt"]) == {"last"}
+
+
+def test_every_arm_of_the_study_file_has_its_words() -> None:
+    path = Path(__file__).parents[2] / "studies" / "code_collapse.yaml"
+    study = yaml.safe_load(path.read_text(encoding="utf-8"))
+    known = {change.arm for change in CHANGES} | set(DECODINGS) | {study["control"]}
+    assert set(study["arms"]) == known
