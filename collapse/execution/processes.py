@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collapse.execution.prepared import Prepared
     from collapse.stages.workspace import Inputs
 
-SHARED_STAGES = ("baseline", "recurse_step", "hessian")
+SHARED_STAGES = ("judge", "baseline", "recurse_step", "hessian")
 """Stages that all processes take part in; the others run in the first one alone."""
 
 
@@ -53,7 +53,7 @@ def follow(prepared: "Prepared") -> None:
     for step in prepared.plan.steps:
         inputs: Inputs | None = tell(None) if step.stage in SHARED_STAGES else None
         if inputs is not None:
-            torch.set_num_threads(step.parameters.threads)
+            torch.set_num_threads(getattr(step.parameters, "threads", 1))
             state = home() / prepared.fingerprints[step.key] / "state"
             with tempfile.TemporaryDirectory() as folder:
                 workspace = Workspace(Path(folder), state, inputs)

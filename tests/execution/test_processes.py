@@ -18,7 +18,7 @@ TORCHRUN = [
 
 def test_two_processes_keep_one_set_of_books(micro_chain: Path, tmp_path: Path) -> None:
     made = subprocess.run(
-        [*TORCHRUN, "entrypoints.recurse_step", "--generation", "1", *MICRO],
+        [*TORCHRUN, "entrypoints.quality", "--generation", "1", *MICRO, "--samples", "9"],
         cwd=tmp_path,
         env=environment(),
         capture_output=True,
@@ -31,7 +31,7 @@ def test_two_processes_keep_one_set_of_books(micro_chain: Path, tmp_path: Path) 
     )
     experiment = together.get_experiment_by_name("quickstart").experiment_id
     names = sorted(run.info.run_name for run in together.search_runs([experiment]))
-    assert names == ["baseline g0", "prepare", CHAIN, "recurse_step g1"]
+    assert names == ["baseline g0", "judge", "prepare", "quality g1", CHAIN, "recurse_step g1"]
     losses = []
     for client in (alone, together):
         run_id = client.get_model_version_by_alias(CHAIN, "gen-1").run_id
@@ -70,3 +70,25 @@ def test_two_processes_see_the_spectrum_of_one(tmp_path: Path) -> None:
     for name in ("lambda_max", "lambda_min", "trace", "loss_nats", "lambda_max_data_se"):
         alone, together = (values[f"hessian/human/{name}"] for values in found)
         assert together == pytest.approx(alone, rel=2e-3), name
+
+
+def test_two_processes_train_the_judge_of_one(tmp_path: Path) -> None:
+    words = ["entrypoints.quality", "--generation", "0", *MICRO, "--heldout_documents", "100"]
+    few = ["--samples", "9", "--prompts", "0"]
+    judges = []
+    for launch, name in (([sys.executable, "-m"], "alone"), (TORCHRUN, "together")):
+        made = subprocess.run(
+            [*launch, *words, *few, "--name", name],
+            cwd=tmp_path,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert made.returncode == 0, made.stderr
+        client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+        experiment = client.get_experiment_by_name(name).experiment_id
+        (run,) = client.search_runs([experiment], "attributes.run_name = 'judge'")
+        judges.append(run.data.metrics)
+    assert judges[0]["judge/tokens"] == judges[1]["judge/tokens"] > 0
+    assert judges[0]["judge/loss_nats"] == pytest.approx(judges[1]["judge/loss_nats"], rel=1e-3)
