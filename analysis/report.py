@@ -56,12 +56,10 @@ def write_report(record: StudyRecord, folder: Path) -> Path:
         StoreError: if the folder cannot be written.
     """
     ranks, code = rank_findings(record), code_findings(record)
-    sections = (
-        plates(record),
-        spectral_plates(record),
-        rank_plates(ranks) if ranks else (),
-        code_plates(code) if code else (),
-    )
+    own = (rank_plates(ranks) if ranks else (), code_plates(code) if code else ())
+    # One training a chain has no course over generations; a study of its own has its own figures.
+    general = plates(record) if record.is_recursion or not any(own) else ()
+    sections = (general, spectral_plates(record), *own)
     pictures = {p.name: png_bytes(p.figure) for some in sections for p in some}
     drawn, spectral, of_ranks, of_code = (
         [(p.title, p.caption, pictures[p.name]) for p in some] for some in sections
