@@ -86,7 +86,7 @@ def test_the_leak_is_named_in_the_run_and_before_the_verdict(taught: Path) -> No
 
 def test_distributions_do_not_cross_vocabularies(taught: Path) -> None:
     apart = STUDY.replace("master: {kind: static,", "master: {kind: static, vocabulary_size: 270,")
-    made = door(taught, "baseline", apart, "--arm", "student")
+    made = door(taught, "recurse_step", apart, "--arm", "student")
     assert made.returncode == 2
     assert "another vocabulary than its student" in made.stderr.splitlines()[-1]
     assert "Traceback" not in made.stderr

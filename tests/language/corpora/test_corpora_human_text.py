@@ -314,7 +314,7 @@ def test_tinystories(tmp_path: Path, heldout_documents: int) -> None:
     assert len(everything) == sum(card.documents.values())
     if heldout_documents == 1000:
         assert len(everything) == 7705
-    assert 0.78 < card.documents["train"] / 7705 < 0.82
+    assert 0.74 < card.documents["train"] / 7705 < 0.78
 
 
 def text_fresh_all(text: HumanText) -> list[str]:
@@ -329,7 +329,7 @@ def test_the_real_stories(tmp_path: Path) -> None:
     heldout = [story for split in HELDOUT_SPLITS for story in text.heldout(split)]
     recognised = [stories.recognise(story) for story in heldout]
     surprise = [-told.log_probability_nats for told in recognised if told is not None]
-    assert len(surprise) == len(heldout) == 1000
+    assert len(surprise) == len(heldout) == 1200
     # Being held out by hash makes them no other sample: mean surprise is the known entropy.
     error = np.std(surprise) / len(surprise) ** 0.5
     assert abs(np.mean(surprise) - stories.entropy_nats()) < 4 * error
