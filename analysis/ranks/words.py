@@ -8,6 +8,7 @@ from analysis.ranks.findings import ArmChange, RankFindings
 from analysis.ranks.formats import between, correlation, tokens_in_words
 from analysis.ranks.gains import GainRelation
 from analysis.ranks.questions import CONTRASTS, EQUAL_LOSS, QUESTIONS
+from analysis.ranks.surgery import PRESET_PERCENT
 
 _LEADS = {
     "cause": {
@@ -221,15 +222,16 @@ def proxy_lead(found: RankFindings) -> str:
     as_svd, to_gain = (found.answer(one) for one in ("gain_as_svd", "random_to_gain"))
     if as_svd.verdict == "not measured":
         return "Not measured: whether gains are a proxy of rank"
+    where = f"{PRESET_PERCENT:.0f} %"
     better = {
         "higher": "and a better one than chance",
         "lower": "and a worse one than chance",
         "similar": "and no better than chance",
     }.get(to_gain.verdict, "but whether better than chance is undecided")
     words = {
-        "similar": f"Gains are as good a guide to pruning as the SVD, {better}",
-        "higher": f"Gains are a poorer guide to pruning than the SVD, {better}",
-        "lower": f"Gains are a better guide to pruning than the SVD, {better}",
+        "similar": f"Gains are as good a guide to pruning {where} as the SVD, {better}",
+        "higher": f"Gains are a poorer guide to pruning {where} than the SVD, {better}",
+        "lower": f"Gains are a better guide to pruning {where} than the SVD, {better}",
     }
     return words.get(as_svd.verdict, "Undecided whether gains are as good a guide as the SVD")
 

@@ -52,7 +52,7 @@ def test_page_has_a_section_of_ranks_and_no_other_figures(page: tuple[str, Path]
         "At equal loss",
         "Complex text leaves K more rank than simple text: rank adapts to the text",
         "under QK-norm, Muon is gradual",
-        "Gains are as good a guide to pruning as the SVD, and a better one than chance",
+        "Gains are as good a guide to pruning 50 % as the SVD, and a better one than chance",
         "before the gain by",
         "at the site projection",
         "only seeds are replicates",

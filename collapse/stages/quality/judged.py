@@ -1,6 +1,8 @@
 """Coherence and MAUVE, on the features of the corpus's judge."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -59,8 +61,22 @@ def measure_judged(
     seed = parameters.study_seed
     spoken = [text for text in samples[:COHERENCE_TEXTS] if text.strip()]
     _keep(measures, judge_coherence(judge, human[:COHERENCE_TEXTS], spoken, seed=seed))
-    # A model that falls silent has to be seen: empty samples count here.
-    _keep(measures, judge_mauve(judge, human, samples, seed=seed))
+    with _quiet_faiss():
+        # A model that falls silent has to be seen: empty samples count here.
+        _keep(measures, judge_mauve(judge, human, samples, seed=seed))
+
+
+@contextmanager
+def _quiet_faiss() -> Iterator[None]:
+    """faiss writes its advice on the size of clusters past Python, to the process's error stream."""
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _keep(measures: Measures, judgement: "Judgement") -> None:
