@@ -68,7 +68,7 @@ def measure_judged(
 
 @contextmanager
 def _quiet_faiss() -> Iterator[None]:
-    """faiss writes its advice on the size of clusters past Python, to the process's error stream."""
+    """Hide what faiss says of small clusters past Python, on the process's error stream."""
     kept = os.dup(2)
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
