@@ -36,6 +36,8 @@ SUMMARY_METRICS = (
     "truth/tail_coverage",
     "human/nll_nats",
     "quality/distinct_2",
+    "quality/mauve",
+    "svd/K/participation_ratio",
 )
 
 

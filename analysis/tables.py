@@ -30,6 +30,8 @@ LEADING_METRICS = (
     "quality/copied_fraction",
     "quality/collapse_rate",
     "quality/parse_rate",
+    "svd/K/participation_ratio",
+    "svd/Q/participation_ratio",
 )
 
 

@@ -61,6 +61,18 @@ MODEL_METRICS = (
         floor=0.0,
         reading="Rounding alone for a model that sees no token it is to predict.",
     ),
+    *(
+        Metric(
+            f"svd/{which}/participation_ratio",
+            f"Directions that {name} use, mean over heads",
+            "directions",
+            decimals=2,
+            floor=0.0,
+            reading="Participation ratio of singular values; how many there can be is the width "
+            "of a head.",
+        )
+        for which, name in (("K", "keys"), ("Q", "queries"))
+    ),
     Metric(
         "train/sees_future",
         "Models that see the tokens to come",
