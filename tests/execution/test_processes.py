@@ -16,6 +16,26 @@ TORCHRUN = [
 ]
 
 
+def alone_and_together(folder: Path, words: list[str], query: str) -> list[dict[str, float]]:
+    """Metrics of the one run of this query, by one process and by two."""
+    found = []
+    for launch, name in (([sys.executable, "-m"], "alone"), (TORCHRUN, "together")):
+        made = subprocess.run(
+            [*launch, *words, "--name", name],
+            cwd=folder,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert made.returncode == 0, made.stderr
+        client = mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db")
+        experiment = client.get_experiment_by_name(name).experiment_id
+        (run,) = client.search_runs([experiment], query)
+        found.append(run.data.metrics)
+    return found
+
+
 def test_two_processes_keep_one_set_of_books(micro_chain: Path, tmp_path: Path) -> None:
     made = subprocess.run(
         [*TORCHRUN, "entrypoints.quality", "--generation", "1", *MICRO, "--samples", "9"],
@@ -52,21 +72,7 @@ def test_two_processes_see_the_spectrum_of_one(tmp_path: Path) -> None:
         "2",
     ]
     words = ["entrypoints.hessian", "--generation", "0", *MICRO, *probe]
-    found = []
-    for launch, name in (([sys.executable, "-m"], "alone"), (TORCHRUN, "together")):
-        made = subprocess.run(
-            [*launch, *words, "--name", name],
-            cwd=tmp_path,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert made.returncode == 0, made.stderr
-        client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
-        experiment = client.get_experiment_by_name(name).experiment_id
-        (run,) = client.search_runs([experiment], "tags.stage = 'hessian'")
-        found.append(run.data.metrics)
+    found = alone_and_together(tmp_path, words, "tags.stage = 'hessian'")
     for name in ("lambda_max", "lambda_min", "trace", "loss_nats", "lambda_max_data_se"):
         alone, together = (values[f"hessian/human/{name}"] for values in found)
         assert together == pytest.approx(alone, rel=2e-3), name
@@ -75,20 +81,6 @@ def test_two_processes_see_the_spectrum_of_one(tmp_path: Path) -> None:
 def test_two_processes_train_the_judge_of_one(tmp_path: Path) -> None:
     words = ["entrypoints.quality", "--generation", "0", *MICRO, "--heldout_documents", "100"]
     few = ["--samples", "9", "--prompts", "0"]
-    judges = []
-    for launch, name in (([sys.executable, "-m"], "alone"), (TORCHRUN, "together")):
-        made = subprocess.run(
-            [*launch, *words, *few, "--name", name],
-            cwd=tmp_path,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert made.returncode == 0, made.stderr
-        client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
-        experiment = client.get_experiment_by_name(name).experiment_id
-        (run,) = client.search_runs([experiment], "attributes.run_name = 'judge'")
-        judges.append(run.data.metrics)
+    judges = alone_and_together(tmp_path, [*words, *few], "attributes.run_name = 'judge'")
     assert judges[0]["judge/tokens"] == judges[1]["judge/tokens"] > 0
     assert judges[0]["judge/loss_nats"] == pytest.approx(judges[1]["judge/loss_nats"], rel=1e-3)
