@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from analysis.metrics import metric_info
 from analysis.statistics import ALPHA, least_pairs, least_sign_flip_p, sign_flip_p, t_interval
-from analysis.study import Claim, StudyRecord, metric_values
+from analysis.study import StudyRecord, metric_values
+from collapse.claims import Claim
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,7 @@ def incomplete_chains(record: StudyRecord) -> tuple[IncompleteChain, ...]:
     last = rows.groupby(["arm", "seed"])["generation"].max()
     chains = []
     for arm in record.arms:
-        for seed in record.seeds:
+        for seed in record.seeds_of(arm):
             reached = last.get((arm, seed))
             if reached is None or reached < record.generations:
                 chains.append(IncompleteChain(arm, seed, None if reached is None else int(reached)))
@@ -273,7 +273,7 @@ def _incomplete(record: StudyRecord) -> str:
     broken = incomplete_chains(record)
     if not broken:
         return ""
-    n = len(record.arms) * len(record.seeds)
+    n = sum(len(record.seeds_of(arm)) for arm in record.arms)
     return (
         f"{len(broken)} of {n} chains did not reach generation {record.generations}; they are "
         "listed in the report and count as missing, not as zero."

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
 import pandas as pd
 
 from analysis.ranks.tables import RankTables
-from collapse.errors import BadInput, BadParameter
+from collapse.claims import Claim
+from collapse.errors import BadInput
 
 MEASUREMENT_COLUMNS = ("arm", "seed", "generation", "metric", "value")
 SAMPLE_COLUMNS = ("arm", "seed", "generation", "text")
@@ -28,54 +28,6 @@ _LARGEST_MEASURED = 1e300
 
 
 @dataclass(frozen=True)
-class Claim:
-    """A statement that was fixed before the first chain ran, and that can fail.
-
-    Attributes:
-        id: short name, unique in its study.
-        statement: the claim in words.
-        indicator: the metric that decides it.
-        direction: ``"increase"`` or ``"decrease"`` of the arm against its control.
-        margin: the least difference that matters, at least 0, in the metric's unit; of a claim on
-            one arm, the level that its own value must pass.
-        contrast: the arm and its control; or the arm alone, whose own value is the matter.
-        generation: where they are compared; None is the study's last generation.
-        refuted_if: in words, what would refute the claim.
-
-    Raises:
-        BadParameter: if the direction, the margin or the contrast makes no sense.
-    """
-
-    id: str
-    statement: str
-    indicator: str
-    direction: str
-    margin: float
-    contrast: tuple[str, ...]
-    generation: int | None
-    refuted_if: str
-
-    def __post_init__(self) -> None:
-        """Refuse a claim that cannot be judged."""
-        if self.direction not in ("increase", "decrease"):
-            raise BadParameter(
-                f"claim {self.id}: direction is {self.direction!r}; it must be increase or decrease"
-            )
-        if not (np.isfinite(self.margin) and self.margin >= 0):
-            raise BadParameter(f"claim {self.id}: margin is {self.margin}; it must be 0 or more")
-        if len(self.contrast) not in {1, 2} or len(set(self.contrast)) != len(self.contrast):
-            raise BadParameter(
-                f"claim {self.id}: contrast is {self.contrast!r}; it must be two different arms, "
-                "or one"
-            )
-
-    @property
-    def is_level(self) -> bool:
-        """Whether it is about one arm's own value."""
-        return len(self.contrast) == 1
-
-
-@dataclass(frozen=True)
 class StudyRecord:
     """Everything a study's report is made from.
 
@@ -85,7 +37,10 @@ class StudyRecord:
         control_arm: the arm that the others are compared with; one that is not in ``arms``
             means that there is no control.
         arms: all planned arms, in the order to show them.
-        seeds: all planned seeds.
+        kinds: arm to its kind (DESIGN 5), such as ``replace`` or ``fresh``; where an arm goes back
+            to human text it is the kind it begins with.
+        seeds: all planned seeds; an arm may have been given fewer, see ``seeds_of``.
+        arm_seeds: arm to its number of seeds, where it is not all of them.
         generations: number of the last planned generation; 0 is a baseline alone.
         settings: what the study was run with; ``settings["commands"]``, a line or a list of
             lines, says how to run it again.
@@ -129,6 +84,8 @@ class StudyRecord:
     outliers: pd.DataFrame = field(default_factory=pd.DataFrame)
     completions: pd.DataFrame = field(default_factory=pd.DataFrame)
     ranks: RankTables = field(default_factory=RankTables)
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    arm_seeds: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check the frames once, so that no other function has to."""
@@ -149,6 +106,16 @@ class StudyRecord:
     def is_recursion(self) -> bool:
         """Whether generations follow the first, which all arms of a seed then share."""
         return self.generations > 0
+
+    def seeds_of(self, *arms: str) -> tuple[int, ...]:
+        """The seeds that were planned for all of these arms."""
+        fewest = min((self.arm_seeds.get(arm, len(self.seeds)) for arm in arms), default=0)
+        return self.seeds[:fewest]
+
+    @property
+    def healthy_arms(self) -> tuple[str, ...]:
+        """The arms that read human text alone: no alarm of theirs is a true one."""
+        return tuple(arm for arm in self.arms if self.kinds.get(arm) in {"fresh", "static"})
 
     @property
     def control(self) -> str | None:

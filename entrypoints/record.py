@@ -1,12 +1,13 @@
 """What a study's chains measured, as the analysis wants it: plain tables and plain values."""
 
+from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
 from analysis.ranks import RankTables
 from analysis.spectra import negative_masses, with_negative_masses
 from analysis.spectra_figures import chain_evolution
-from analysis.study import Claim, StudyRecord
+from analysis.study import StudyRecord
 from collapse.errors import BadInput
 from collapse.execution.prepared import Prepared
 from collapse.figures import png_bytes
@@ -34,7 +35,7 @@ def study_record(prepared: Prepared, parameters: Any) -> StudyRecord:
         seeds=tuple(dict.fromkeys(chain.seed for chain in plan.chains)),
         generations=parameters.generations,
         settings=asdict(parameters) | {"commands": commands(study, parameters)},
-        claims=tuple(Claim(**claim.__dict__) for claim in study.claims),
+        claims=study.claims,
         claims_hash=runs.fixed_claims(plan.experiment),
         claims_changed=runs.fixed_claims(plan.experiment) not in {"", study.claims_hash},
         measurements=reader.measurements(chains),
@@ -44,6 +45,8 @@ def study_record(prepared: Prepared, parameters: Any) -> StudyRecord:
         outliers=outliers,
         ranks=rank_tables(chains),
         completions=reader.stage_table(chains, "quality", "completions.jsonl"),
+        kinds={chain.arm: chain.recipe.kind for chain in plan.chains},
+        arm_seeds=Counter(chain.arm for chain in plan.chains),
     )
     keep_study_metrics(chains, negative_masses(record))
     return with_negative_masses(record)

@@ -7,10 +7,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Everyone may use the basement: errors, measurement.
-BASEMENT = {"collapse.errors", "collapse.measurement"}
+# Everyone may use the basement: errors, measurement, claims.
+BASEMENT = {"collapse.errors", "collapse.measurement", "collapse.claims"}
 FLOORS = {
     "collapse.errors": set(),
+    "collapse.claims": set(),
     "collapse.measurement": set(),
     "collapse.numerics": {"collapse.numerics"},
     "collapse.parameters": {"collapse.parameters"},

@@ -208,6 +208,12 @@ class Recursion:
     human_half: str = setting(
         "fresh", "kind mixed: the human share is fresh or static", one_of("fresh", "static")
     )
+    human_from: int = setting(
+        0,
+        "generation from which a chain reads fresh human text, whatever its kind before; 0 for "
+        "never",
+        NOT_NEGATIVE,
+    )
     start: str = setting(
         "parent", "weights a generation starts from: parent or fresh", one_of("parent", "fresh")
     )

@@ -1,14 +1,13 @@
 """Study files: arms, seeds, generations, settings, claims."""
 
-import hashlib
-import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 
+from collapse.claims import Claim, claims_hash
 from collapse.errors import BadParameter
 from collapse.parameters.doors import DOORS, PROBES
 from collapse.parameters.fields import about, default_of, is_name, parameter_fields
@@ -18,24 +17,6 @@ from collapse.parameters.parse import build, require_known, value_of
 STUDIES = Path(__file__).resolve().parents[2] / "studies"
 
 Door = TypeVar("Door")
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One claim under test, fixed before the first chain runs (DESIGN 4).
-
-    A contrast of two arms is about their difference, one of a single arm about its own value: the
-    margin is then the level that it must pass.
-    """
-
-    id: str
-    statement: str
-    indicator: str
-    direction: str
-    margin: float
-    contrast: tuple[str, ...]
-    refuted_if: str
-    generation: int | None = None
 
 
 @dataclass(frozen=True)
@@ -63,8 +44,7 @@ class StudyFile:
     @property
     def claims_hash(self) -> str:
         """A digest of the claims, written down before the first chain runs."""
-        text = json.dumps([claim.__dict__ for claim in self.claims], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return claims_hash(self.claims)
 
     def arm_settings(self, arm: str) -> Mapping[str, Any]:
         """The settings of an arm; a kind of arm may be asked for though the file has it not.
@@ -92,7 +72,8 @@ def load_study(study: str, scale: str = "full") -> StudyFile:
     Args:
         study: a name in `studies/`, or the path of a YAML file.
         scale: one of the file's `scales`, which may set settings of the study and, under `arms`,
-            of its arms; `full` is the file as it stands.
+            of its arms; `only` names the arms that it has (and with them the claims on these), and
+            `claims` adds claims. `full` is the file as it stands.
 
     Raises:
         BadParameter: no such study or scale, or something in the file that is not understood.
@@ -126,7 +107,9 @@ def _study(content: object, name: str, scale: str) -> StudyFile:
     scales = content.get("scales") or {}
     if scale != "full" and scale not in scales:
         raise BadParameter(f"no scale {scale!r}: known are {', '.join(['full', *scales])}")
-    arms, settings = _scaled(content, dict(scales.get(scale) or {}))
+    chosen = dict(scales.get(scale) or {})
+    claims = [*(content.get("claims") or ()), *(chosen.pop("claims", None) or ())]
+    arms, settings = _scaled(content, chosen)
     for values in (settings, *arms.values()):
         _check_settings(values)
     control = content.get("control", "")
@@ -135,7 +118,6 @@ def _study(content: object, name: str, scale: str) -> StudyFile:
     probes = tuple(content.get("probes") or ())
     if unknown := [probe for probe in probes if probe not in PROBES]:
         raise BadParameter(f"unknown probe {unknown[0]!r}: known are {', '.join(PROBES)}")
-    claims = tuple(_claim(one, arms) for one in content.get("claims") or ())
     study = StudyFile(
         name=name,
         question=" ".join(str(content.get("question", "")).split()),
@@ -143,7 +125,7 @@ def _study(content: object, name: str, scale: str) -> StudyFile:
         control=control,
         probes=probes,
         settings=settings,
-        claims=claims,
+        claims=_claims(claims, content.get("arms") or {}, arms),
     )
     for arm in arms:
         if not is_name(arm):
@@ -162,6 +144,10 @@ def _scaled(
         if arm not in arms:
             raise BadParameter(f"the scale's arm {arm!r} is none of the arms {', '.join(arms)}")
         arms[arm] |= dict(own or {})
+    only = scale.pop("only", None) or list(arms)
+    if unknown := [arm for arm in only if arm not in arms]:
+        raise BadParameter(f"only: {unknown[0]!r} is none of the arms {', '.join(arms)}")
+    arms = {arm: own for arm, own in arms.items() if arm in only}
     return arms, dict(content.get("settings") or {}) | scale
 
 
@@ -178,17 +164,27 @@ def _check_settings(values: Mapping[str, Any]) -> None:
         value_of(known[key], value)
 
 
-def _claim(content: Mapping[str, Any], arms: Mapping[str, Any]) -> Claim:
+def _claims(
+    contents: Iterable[Mapping[str, Any]], every: Iterable[str], arms: Iterable[str]
+) -> tuple[Claim, ...]:
+    """The claims on the arms of a scale, once all of them make sense among all arms of the file."""
+    every, arms = set(every), set(arms)
+    found = [_claim(one, every) for one in contents]
+    names = [one.id for one in found]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise BadParameter(f"two claims have the id {twice[0]!r}: give each one of its own")
+    return tuple(one for one in found if arms.issuperset(one.contrast))
+
+
+def _claim(content: Mapping[str, Any], arms: Collection[str]) -> Claim:
     missing = {"id", "statement", "indicator", "direction", "margin", "contrast", "refuted_if"}
     if absent := sorted(missing - set(content)):
         raise BadParameter(f"claim {content.get('id', '?')!r} has no {absent[0]}")
     contrast = tuple(content["contrast"])
-    if len(contrast) not in {1, 2} or any(arm not in arms for arm in contrast):
+    if any(arm not in arms for arm in contrast):
         raise BadParameter(
             f"claim {content['id']!r}: contrast must be two arms of the study, or one"
         )
-    if content["direction"] not in {"increase", "decrease"}:
-        raise BadParameter(f"claim {content['id']!r}: direction must be increase or decrease")
     return Claim(**{**content, "contrast": contrast, "margin": float(content["margin"])})
 
 

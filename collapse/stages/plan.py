@@ -130,7 +130,7 @@ def plan_chain(
     steps = [*taught, own, *judges]
     lineage: list[str] = []
     for g in range(generation + 1):
-        place["generation"] = g
+        place |= {"generation": g} | _kind_at(recipe, g)
         stage, door = ("recurse_step", RecurseStep) if g else ("baseline", Baseline)
         taught_by = None if g else teacher
         trained = Step(
@@ -179,12 +179,17 @@ def _probe(
 
 
 def plan_study(study: StudyFile, given: Mapping[str, Any]) -> Plan:
-    """All chains of a study: seeds are blocks, so all arms of a seed stand together."""
+    """All chains of a study: seeds are blocks, so all arms of a seed stand together.
+
+    An arm may ask for fewer seeds than the study, `seeds` among its own settings.
+    """
     whole = study.door(Experiment, given)
     arms = study.arms if whole.arms == "study" else whole.arms.split(",")
     steps: dict[str, Step] = {}
     for seed in range(whole.seeds):
         for arm in arms:
+            if seed >= study.door(Experiment, given, arm).seeds:
+                continue
             chain = plan_chain(
                 study,
                 given,
@@ -223,6 +228,18 @@ def merge_equal(plan: Plan, fingerprints: Mapping[str, str]) -> Plan:
         if kept[step.key] == step.key
     )
     return Plan(plan.experiment, merged)
+
+
+def _kind_at(recipe: RecurseStep, generation: int) -> dict[str, Any]:
+    """What a generation reads, where the chain goes back to human text at some generation.
+
+    Up to there its steps are those of the arm that does not go back, and so are their
+    fingerprints: the runs are shared.
+    """
+    if not recipe.human_from:
+        return {}
+    back = recipe.human_from <= generation
+    return {"kind": "fresh" if back else recipe.kind, "human_from": 0}
 
 
 def experiment_name(study: StudyFile, given: Mapping[str, Any]) -> str:

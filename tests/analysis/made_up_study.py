@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.study import Claim, StudyRecord
+from analysis.study import StudyRecord
+from collapse.claims import Claim
 
 # Drift a generation of each arm, as a share of what replace does.
 DRIFT = {"replace": 1.0, "fresh": 0.02, "static": 0.1, "mixed": 0.35, "accumulate": 0.2}

@@ -4,7 +4,8 @@ import pytest
 
 from analysis.effects import effects_table, judge, own_values, paired_differences
 from analysis.findings import estimate_in_words
-from analysis.study import Claim, StudyRecord
+from analysis.study import StudyRecord
+from collapse.claims import Claim
 from collapse.errors import BadParameter
 
 METRIC = "human/nll_nats"
@@ -37,7 +38,7 @@ def record_with(differences: list[float], generations: int = 2) -> StudyRecord:
 
 
 def claim_of(direction: str, margin: float = 0.05, generation: int | None = None) -> Claim:
-    return Claim("c", "", METRIC, direction, margin, ("tried", "control"), generation, "")
+    return Claim("c", "", METRIC, direction, margin, ("tried", "control"), "", generation)
 
 
 SIX = [0.20, 0.22, 0.18, 0.21, 0.19, 0.23]
@@ -135,7 +136,7 @@ def test_arms_that_share_their_only_training_have_no_effect() -> None:
 
 
 def test_a_metric_that_nobody_measured() -> None:
-    claim = Claim("c", "", "truth/kl", "increase", 0.1, ("tried", "control"), None, "")
+    claim = Claim("c", "", "truth/kl", "increase", 0.1, ("tried", "control"), "")
     verdict = judge(claim, record_with(SIX))
     assert (verdict.status, verdict.estimate, verdict.p) == ("undecided", None, None)
 
@@ -149,7 +150,7 @@ def test_effects_table_has_the_paired_numbers() -> None:
 
 
 def level_claim(direction: str, level: float) -> Claim:
-    return Claim("c", "", METRIC, direction, level, ("tried",), 2, "")
+    return Claim("c", "", METRIC, direction, level, ("tried",), "", 2)
 
 
 def test_a_claim_on_one_arm_is_judged_by_its_own_values() -> None:
@@ -174,7 +175,7 @@ def test_a_claim_on_one_arm_is_told_without_a_minus_and_a_missing_arm_is_named()
     assert "tried at generation 2: " in told
     assert "minus" not in told
     assert "beyond the level of 0.000 nats a token" in verdict.reasons[0]
-    absent = judge(Claim("c", "", METRIC, "increase", 0.1, ("gone",), 2, ""), record)
+    absent = judge(Claim("c", "", METRIC, "increase", 0.1, ("gone",), "", 2), record)
     assert absent.status == "undecided"
     assert absent.reasons[0] == f"No seed has {METRIC} for gone at generation 2."
     assert estimate_in_words(absent) == "No estimate of gone."
@@ -182,5 +183,5 @@ def test_a_claim_on_one_arm_is_told_without_a_minus_and_a_missing_arm_is_named()
 
 def test_a_contrast_is_of_two_different_arms_or_one() -> None:
     for contrast in ((), ("a", "a"), ("a", "b", "c")):
-        with pytest.raises(BadParameter, match="two different arms, or one"):
-            Claim("c", "", METRIC, "increase", 0.1, contrast, 1, "")
+        with pytest.raises(BadParameter, match="two different arms of the study, or one"):
+            Claim("c", "", METRIC, "increase", 0.1, contrast, "", 1)

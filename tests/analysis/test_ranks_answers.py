@@ -11,7 +11,7 @@ from analysis.ranks.questions import CONTRASTS, EQUAL_LOSS, EQUAL_TOKENS
 from analysis.ranks.surgery import losses_at, mean_losses
 from analysis.ranks.tables import RankTables
 from analysis.statistics import max_t_p, t_interval
-from analysis.study import Claim
+from collapse.claims import Claim
 from tests.analysis.made_up_ranks import (
     ARMS,
     EFFECTS,

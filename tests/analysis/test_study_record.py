@@ -1,7 +1,8 @@
 import pandas as pd
 import pytest
 
-from analysis.study import Claim, metric_values
+from analysis.study import metric_values
+from collapse.claims import Claim
 from collapse.errors import BadInput, BadParameter
 from tests.analysis.made_up_study import KL_CLAIM, made_up_measurements, made_up_study
 

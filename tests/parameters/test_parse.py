@@ -145,3 +145,28 @@ def test_every_study_can_be_planned_at_every_scale(path) -> None:
         plan = plan_study(study, {"seeds": 1, "scale": scale})
         trained = {step.chains[0].arm for step in plan.steps if step.stage == "baseline"}
         assert trained == set(study.arms)
+
+
+def test_a_scale_may_leave_arms_out_and_add_claims(tmp_path) -> None:
+    claim = (
+        "{id: %s, statement: s, indicator: i, direction: increase, margin: 1,"
+        " contrast: [%s, fresh], refuted_if: r}"
+    )
+    file = tmp_path / "mine.yaml"
+    text = (
+        "arms: {fresh: {}, static: {}, replace: {}}\ncontrol: fresh\n"
+        f"claims:\n  - {claim % ('a', 'static')}\n  - {claim % ('b', 'replace')}\n"
+        "scales:\n  cpu:\n    only: [fresh, replace]\n"
+        f"    claims:\n      - {claim % ('c', 'replace')}\n"
+    )
+    file.write_text(text)
+    small, full = load_study(str(file), "cpu"), load_study(str(file))
+    assert list(small.arms) == ["fresh", "replace"]
+    assert [one.id for one in small.claims] == ["b", "c"]
+    assert [one.id for one in full.claims] == ["a", "b"]
+    file.write_text(text.replace("[fresh, replace]", "[fresh, replce]"))
+    with pytest.raises(BadParameter, match="only: 'replce' is none of the arms fresh, static"):
+        load_study(str(file), "cpu")
+    file.write_text(text.replace("id: c", "id: b"))
+    with pytest.raises(BadParameter, match="two claims have the id 'b'"):
+        load_study(str(file), "cpu")

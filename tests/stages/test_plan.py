@@ -202,3 +202,44 @@ def test_a_student_waits_for_its_teacher_of_the_same_seed(tmp_path) -> None:
     before = [step.key for step in merged.steps]
     assert before.index("baseline/master/seed0/gen0") < before.index("baseline/student/seed0/gen0")
     assert len([key for key in before if key.startswith("baseline/")]) == 4
+
+
+def test_a_chain_that_goes_back_shares_what_came_before_with_the_arm_that_does_not(
+    tmp_path,
+) -> None:
+    file = tmp_path / "back.yaml"
+    file.write_text(
+        "arms: {replace: {}, fresh: {}, back: {kind: replace, human_from: 3}}\ncontrol: fresh\n"
+    )
+    study = load_study(str(file))
+    plan = plan_study(study, {"seeds": "1", "generations": "4"})
+    merged = merge_equal(plan, fingerprints(plan, CORPORA, "cpu"))
+    arms = {
+        step.key: tuple(chain.arm for chain in step.chains)
+        for step in merged.steps
+        if step.stage == "recurse_step"
+    }
+    assert arms["recurse_step/replace/seed0/gen2"] == ("replace", "back")
+    assert arms["recurse_step/replace/seed0/gen3"] == ("replace",)
+    assert arms["recurse_step/back/seed0/gen3"] == ("back",)
+    kinds = [plan.step(f"recurse_step/back/seed0/gen{g}").parameters.kind for g in (1, 2, 3, 4)]
+    assert kinds == ["replace", "replace", "fresh", "fresh"]
+    prints = {chain.arm: chain_fingerprint(chain, CORPORA, "cpu") for chain in plan.chains}
+    assert len(set(prints.values())) == 3  # another chain, though it begins alike
+
+
+def test_an_arm_may_ask_for_fewer_seeds(tmp_path) -> None:
+    file = tmp_path / "fewer.yaml"
+    file.write_text(
+        "arms: {replace: {}, fresh: {}, slow: {kind: mixed, seeds: 2}}\ncontrol: fresh\n"
+        "settings: {seeds: 3}\n"
+    )
+    study = load_study(str(file))
+    seeds = [(chain.arm, chain.seed) for chain in plan_study(study, {"generations": "1"}).chains]
+    assert seeds == [
+        *(("replace", 0), ("fresh", 0), ("slow", 0)),
+        *(("replace", 1), ("fresh", 1), ("slow", 1)),
+        *(("replace", 2), ("fresh", 2)),
+    ]
+    given = plan_study(study, {"generations": "1", "seeds": "1"})
+    assert {chain.seed for chain in given.chains} == {0}
