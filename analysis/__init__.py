@@ -17,8 +17,9 @@
     code       what drives the collapse of a code model: the answers of study 4
     page       the report's page, from the template beside it
     report     writes page, figures and numbers; a summary for the terminal
+    kept       a study's record as a folder; recompute makes report and verdict of it again
     replay     the first seed's published table, worked out again from its files
 
-But for the replay, nothing here reads a file; nothing trains, measures, or knows where the numbers
+But for these two, nothing here reads a file; nothing trains, measures, or knows where the numbers
 were kept.
 """

@@ -20,6 +20,7 @@ def report(study: StudyFile, given: dict[str, Any]) -> str:
 
 def write(prepared: Prepared, parameters: Any) -> str:
     """Write `reports/<experiment>/report.html`, log it as a run, and print the verdict."""
+    from analysis.kept import write_record
     from analysis.report import markdown_summary, write_report
     from collapse.tracking.reports import log_report
     from entrypoints.record import keep_evolutions, study_record
@@ -27,6 +28,7 @@ def write(prepared: Prepared, parameters: Any) -> str:
     experiment = prepared.plan.experiment
     record = study_record(prepared, parameters)
     path = write_report(record, Path("reports") / experiment)
+    write_record(record, path.parent / "record")
     run_id = log_report(experiment, prepared.study.name, path.parent)
     keep_evolutions(prepared, record)
     print(markdown_summary(record))
