@@ -1,7 +1,7 @@
 """A study's record as a folder: all that its report is made from, to be read anywhere.
 
-    record.json     what the study is: its question, arms, seeds, settings, claims and their hash
-    *.parquet       what was measured: a table a file
+``record.json`` says what the study is, its claims and their hash; each ``.parquet`` file is a table
+of what was measured.
 """
 
 import json

@@ -15,8 +15,9 @@ DIRECTIONS = ("increase", "decrease", "similar")
 class Claim:
     """A statement that was fixed before the first chain ran, and that can fail.
 
-    A contrast of two arms is about their difference, one of a single arm about its own value. With
-    an event it is about lead time: the indicator's alarm comes so many generations before it.
+    A contrast of two arms is about their difference, one of four about the difference of the first
+    two less that of the last two, one of a single arm about its own value. With an event it is
+    about lead time: the indicator's alarm comes so many generations before it.
 
     Attributes:
         id: short name, unique in its study.
@@ -27,7 +28,8 @@ class Claim:
         margin: the least difference that matters, at least 0, in the metric's unit; of a claim on
             one arm, the level that its own value must pass; of a claim on an event, the
             generations by which the alarm must lead it.
-        contrast: the arm and its control; or the arm alone, whose own value is the matter.
+        contrast: the arm and its control; or both and then another arm with its control; or the
+            arm alone, whose own value is the matter.
         refuted_if: in words, what would refute the claim.
         generation: where they are compared; None is the study's last generation.
         event: the metric of an event (`analysis.events`) that the indicator's alarm is claimed to
@@ -56,12 +58,12 @@ class Claim:
             )
         if not (math.isfinite(self.margin) and self.margin >= 0):
             raise BadParameter(f"claim {self.id!r}: margin is {self.margin}; it must be 0 or more")
-        if len(self.contrast) not in {1, 2} or len(set(self.contrast)) != len(self.contrast):
+        if len(self.contrast) not in {1, 2, 4} or len(set(self.contrast)) != len(self.contrast):
             raise BadParameter(
                 f"claim {self.id!r}: contrast is {list(self.contrast)}; it must be two different "
-                "arms of the study, or one"
+                "arms of the study, or one, or two with their controls"
             )
-        if (self.is_lead or self.direction == "similar") and self.is_level:
+        if (self.is_lead or self.direction == "similar") and len(self.contrast) != 2:
             raise BadParameter(
                 f"claim {self.id!r}: contrast is {list(self.contrast)}; a claim on an event, or "
                 "that something is similar, needs an arm and its control"

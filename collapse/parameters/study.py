@@ -72,8 +72,8 @@ def load_study(study: str, scale: str = "full") -> StudyFile:
     Args:
         study: a name in `studies/`, or the path of a YAML file.
         scale: one of the file's `scales`, which may set settings of the study and, under `arms`,
-            of its arms; `only` names the arms that it has (and with them the claims on these), and
-            `claims` adds claims. `full` is the file as it stands.
+            of its arms, or arms of its own; `only` names the arms that it has (and with them the
+            claims on these), and `claims` adds claims. `full` is the file as it stands.
 
     Raises:
         BadParameter: no such study or scale, or something in the file that is not understood.
@@ -125,7 +125,7 @@ def _study(content: object, name: str, scale: str) -> StudyFile:
         control=control,
         probes=probes,
         settings=settings,
-        claims=_claims(claims, content.get("arms") or {}, arms),
+        claims=_claims(claims, {*(content.get("arms") or {}), *arms}, arms),
     )
     for arm in arms:
         if not is_name(arm):
@@ -141,9 +141,10 @@ def _scaled(
     """Arms and settings of a study file, with what a scale changes in them."""
     arms = {arm: dict(own or {}) for arm, own in (content.get("arms") or {}).items()}
     for arm, own in (scale.pop("arms", None) or {}).items():
-        if arm not in arms:
+        # With a kind it is an arm of the scale's own; without, it is one that is misspelt.
+        if arm not in arms and "kind" not in (own or {}):
             raise BadParameter(f"the scale's arm {arm!r} is none of the arms {', '.join(arms)}")
-        arms[arm] |= dict(own or {})
+        arms[arm] = arms.get(arm, {}) | dict(own or {})
     only = scale.pop("only", None) or list(arms)
     if unknown := [arm for arm in only if arm not in arms]:
         raise BadParameter(f"only: {unknown[0]!r} is none of the arms {', '.join(arms)}")

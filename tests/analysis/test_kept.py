@@ -40,7 +40,9 @@ def same(one: StudyRecord, two: StudyRecord) -> None:
 
 
 @pytest.mark.parametrize(
-    "record", [HONEST, study_of_ranks(made_up_ranks()), study_of_code()], ids=["plain", "ranks", "code"]
+    "record",
+    [HONEST, study_of_ranks(made_up_ranks()), study_of_code()],
+    ids=["plain", "ranks", "code"],
 )
 def test_what_is_read_is_what_was_written(record: StudyRecord, tmp_path: Path) -> None:
     record = replace(record, claims_hash=claims_hash(record.claims))

@@ -112,11 +112,14 @@ def test_a_scale_may_change_arms_one_setting_at_a_time(tmp_path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(
         "arms: {fresh: {steps: 9, documents: 8}, static: {}}\ncontrol: fresh\n"
-        "scales: {cpu: {steps: 5, arms: {fresh: {steps: 6}}}, bad: {arms: {frsh: {}}}}\n"
+        "scales: {cpu: {steps: 5, arms: {fresh: {steps: 6}, own: {kind: static}}},"
+        " bad: {arms: {frsh: {}}}}\n"
     )
     small = load_study(str(file), "cpu")
     fresh, static = (small.door(RecurseStep, {}, arm) for arm in ("fresh", "static"))
     assert (fresh.steps, fresh.documents, static.steps) == (6, 8, 5)
+    assert list(small.arms) == ["fresh", "static", "own"]
+    assert list(load_study(str(file)).arms) == ["fresh", "static"]
     assert load_study(str(file)).door(RecurseStep, {}, "fresh").steps == 9
     with pytest.raises(BadParameter, match="arm 'frsh' is none of the arms fresh, static"):
         load_study(str(file), "bad")
@@ -133,7 +136,7 @@ def test_a_claim_is_on_two_arms_or_on_one(tmp_path) -> None:
     assert load_study(str(file)).claims[0].contrast == ("fresh",)
     for contrast in ("[]", "[fresh, replace, fresh]", "[nobody]"):
         file.write_text(text.replace("[fresh]", contrast))
-        with pytest.raises(BadParameter, match="two arms of the study, or one"):
+        with pytest.raises(BadParameter, match=r"two (different )?arms of the study, or one"):
             load_study(str(file))
 
 
