@@ -5,6 +5,8 @@ models     likelihoods, distance from the truth, training
 spectral   Hessians
 texts      what a model's text is like: variety, repetition, copies, beside human text
 code       Python that was completed (study 4)
+mechanism  gradients, weights and activations beside another generation's (R2.8)
+tasks      what a model can do (study 3)
 catalogue  all of them by name
 """
 

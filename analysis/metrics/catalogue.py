@@ -1,12 +1,14 @@
 """All metrics that have words of their own; any other goes by its name."""
 
 from analysis.metrics.code import CODE_METRICS
+from analysis.metrics.mechanism import MECHANISM_METRICS, layer_metric
 from analysis.metrics.metric import Metric
 from analysis.metrics.models import MODEL_METRICS
 from analysis.metrics.spectral import TEXTS, spectral_metrics
+from analysis.metrics.tasks import TASK_METRICS
 from analysis.metrics.texts import TEXT_METRICS
 
-ERROR_SUFFIXES = ("_data_se", "_se", "_bound")
+ERROR_SUFFIXES = ("_data_se", "_se", "_stderr", "_bound")
 """What a metric's name ends in that says how well another one is known."""
 
 _CATALOGUE = {
@@ -15,6 +17,8 @@ _CATALOGUE = {
         MODEL_METRICS,
         TEXT_METRICS,
         CODE_METRICS,
+        MECHANISM_METRICS,
+        TASK_METRICS,
         *(spectral_metrics(text) for text in TEXTS),
     )
     for metric in metrics
@@ -28,7 +32,8 @@ def is_error(name: str) -> bool:
 
 def metric_info(name: str) -> Metric:
     """How to speak of the metric; one that is not in the catalogue goes by its own name."""
-    return _CATALOGUE.get(name, Metric(name, name, _unit_in_name(name), decimals=None))
+    known = _CATALOGUE.get(name) or layer_metric(name)
+    return known or Metric(name, name, _unit_in_name(name), decimals=None)
 
 
 def _unit_in_name(name: str) -> str:

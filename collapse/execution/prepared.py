@@ -10,8 +10,9 @@ from collapse.errors import BadParameter
 from collapse.language.corpora.source import check_training_text, corpus_fingerprint
 from collapse.language.presets import preset_names, preset_settings
 from collapse.language.pretrained import check_judge, check_model, content_digest
+from collapse.language.task_rows import check_items, chosen_tasks
 from collapse.language.tokenizer import check_tokenizer
-from collapse.parameters.doors import Hessian, Surgery
+from collapse.parameters.doors import Benchmark, Hessian, Mechanism, Surgery
 from collapse.parameters.overrides import read_overrides
 from collapse.parameters.study import StudyFile
 from collapse.stages.fingerprint import chain_fingerprint, fingerprints
@@ -68,6 +69,8 @@ def prepare_plan(study: StudyFile, plan: Plan) -> Prepared:
             contents[parameters.tokenizer] = content_digest(parameters.tokenizer)
         if hasattr(parameters, "preset"):
             check_preset(parameters.preset, parameters.preset_overrides)
+            if parameters.preset not in {*preset_names(), *contents}:
+                contents[parameters.preset] = content_digest(parameters.preset)
             check_lengths(parameters)
             check_training_text(parameters.corpus, parameters.training_text)
             check_decoding(parameters)
@@ -76,13 +79,8 @@ def prepare_plan(study: StudyFile, plan: Plan) -> Prepared:
                 contents[parameters.teacher] = content_digest(parameters.teacher)
         if step.stage == "baseline":
             planned_points(parameters)
-        if isinstance(parameters, Surgery):
-            check_surgery(parameters)
-        if isinstance(parameters, Hessian):
-            check_curvature(parameters)
-            if parameters.preset not in {*preset_names(), *contents}:
-                contents[parameters.preset] = content_digest(parameters.preset)
-    contents |= judges_named(plan)
+        check_probe(parameters)
+    contents |= judges_named(plan) | items_named(plan)
     # What follows needs torch; by now nothing is left to be refused quickly.
     check_frozen(plan)
     from collapse.stages.device import where_bits_come_from
@@ -123,6 +121,20 @@ def check_frozen(plan: Plan) -> None:
         check_freeze(preset, read_overrides(overrides), freeze)
 
 
+def check_probe(parameters: Any) -> None:
+    """See that a probe can look as it is asked to; the parameters of any other door pass.
+
+    Raises:
+        BadParameter: it cannot.
+    """
+    if isinstance(parameters, Surgery):
+        check_surgery(parameters)
+    if isinstance(parameters, Hessian | Mechanism):
+        check_loss_batch(parameters)
+    if isinstance(parameters, Hessian):
+        check_curvature(parameters)
+
+
 def check_surgery(parameters: Surgery) -> None:
     """See that a preset has the gains or the norm that pruning is to use.
 
@@ -145,17 +157,25 @@ def check_surgery(parameters: Surgery) -> None:
         )
 
 
-def check_curvature(parameters: Hessian) -> None:
-    """See that a probe batch has a row, and that a peer's package can do what is asked for.
+def check_loss_batch(parameters: Hessian | Mechanism) -> None:
+    """See that a probe batch has a row.
 
     Raises:
-        BadParameter: it has not, or cannot.
+        BadParameter: it has not.
     """
     if parameters.probe_tokens < parameters.sequence_length:
         raise BadParameter(
             f"probe_tokens={parameters.probe_tokens} is less than one sequence of "
             f"sequence_length={parameters.sequence_length} tokens"
         )
+
+
+def check_curvature(parameters: Hessian) -> None:
+    """See that a peer's package can do what is asked for.
+
+    Raises:
+        BadParameter: it cannot.
+    """
     if parameters.backend == "pyhessian":
         asked = {
             "operator": parameters.operator != "hessian",
@@ -179,6 +199,24 @@ def judges_named(plan: Plan) -> dict[str, str]:
     for name in named - {"own", "none"}:
         check_judge(name)
     return {name: content_digest(name) for name in named - {"own", "none"}}
+
+
+def items_named(plan: Plan) -> dict[str, str]:
+    """Digests of the items that steps ask a model.
+
+    Raises:
+        BadParameter: there is no such task.
+        BadCorpus: its items cannot be had.
+    """
+    asked = {
+        (step.parameters.tasks, step.parameters.task_data)
+        for step in plan.steps
+        if isinstance(step.parameters, Benchmark)
+    }
+    return {
+        f"{tasks} of {task_data}": check_items(chosen_tasks(tasks), task_data)
+        for tasks, task_data in asked
+    }
 
 
 def check_decoding(parameters: Any) -> None:

@@ -210,10 +210,21 @@ def _inputs(task: Task) -> Inputs:
         prepared=runs.artifacts(prepared),
         checkpoint=_checkpoint(trained[-1]) if trained else None,
         lineage=tuple(runs.artifacts(run_id) for run_id in trained),
+        ancestors={
+            generation: _checkpoint(trained[generation])
+            for generation in asked_ancestors(task.step.parameters, len(trained) - 1)
+        },
         earlier={generation: runs.artifacts(run_id) for generation, run_id in task.earlier.items()},
         teacher=_checkpoint(task.teacher) if task.teacher else None,
         judge=runs.artifacts(task.judge) if task.judge else None,
     )
+
+
+def asked_ancestors(parameters: Any, newest: int) -> list[int]:
+    """The generations before the newest whose weights a step's door asks for by `STANDS_ON`."""
+    places = {"first": 0, "parent": newest - 1}
+    asked = {places[name] for name in getattr(parameters, "STANDS_ON", ())}
+    return sorted(one for one in asked if 0 <= one < newest)
 
 
 def _checkpoint(run_id: str) -> Checkpoint:

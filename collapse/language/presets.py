@@ -43,6 +43,20 @@ def _tiny(width: int, layers: int, heads: int, inner: int) -> dict[str, Any]:
     }
 
 
+def _closed_form(width: int) -> dict[str, Any]:
+    """A shape whose weights are not trained but estimated; see `language/learners`."""
+    return {
+        "vocab_size": 1024,
+        "hidden_size": width,
+        "intermediate_size": 1,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 1,
+        "max_position_embeddings": 512,
+        "positions": "learned",
+        "tie_word_embeddings": False,
+    }
+
+
 # What a preset leaves out is the configuration's default: RMSNorm, rotary positions, tied
 # embeddings, as many key-value heads as heads, no QK-norm.
 _PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -97,6 +111,11 @@ _PRESETS: Mapping[str, Mapping[str, Any]] = {
     "tiny-medium": _tiny(384, 6, 8, 1536),
     "tiny-large": _tiny(512, 8, 8, 2048),
     "tiny-xlarge": _tiny(768, 12, 12, 3072),
+    # Wide enough for one coordinate a token of a small alphabet, or for a value and its square, and
+    # one coordinate more.
+    "categorical": _closed_form(64),
+    "gaussian": _closed_form(3),
+    "gaussian-unbiased": _closed_form(3),
 }
 
 _SHAPES = {

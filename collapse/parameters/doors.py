@@ -2,7 +2,8 @@
 
 A door has the groups of settings of its own stage and of the stages before it, so that it can build
 what is missing; `OWN` names the groups that decide what its own stage computes. The others reach it
-through the fingerprints of its inputs.
+through the fingerprints of its inputs. `STANDS_ON` names the generations whose weights a stage
+wants beside the one it looks at: ``first`` (generation 0) and ``parent``.
 """
 
 from dataclasses import dataclass
@@ -26,9 +27,18 @@ from collapse.parameters.groups import (
     Text,
     Training,
 )
-from collapse.parameters.probe_groups import Curvature, HeadBatch, Pruning, Rank, TextQuality
+from collapse.parameters.probe_groups import (
+    Curvature,
+    HeadBatch,
+    Landscape,
+    LossBatch,
+    Pruning,
+    Rank,
+    Tasks,
+    TextQuality,
+)
 
-PROBES = ("quality", "hessian", "svd_probe", "surgery")
+PROBES = ("quality", "hessian", "svd_probe", "surgery", "mechanism", "benchmark")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,10 +90,12 @@ class Quality(TextQuality, Sampling, Recursion, Training, Later, First, Model, T
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hessian(Curvature, Sampling, Recursion, Training, Later, First, Model, Text, Place, Study):
+class Hessian(
+    Curvature, LossBatch, Sampling, Recursion, Training, Later, First, Model, Text, Place, Study
+):
     """Take the spectrum of the loss's Hessian at a generation."""
 
-    OWN = (Place, Curvature)
+    OWN = (Place, Curvature, LossBatch)
 
     generation: int = option(1, "generation to look at", NOT_NEGATIVE, identity=True)
 
@@ -111,11 +123,35 @@ class Surgery(
 
 
 @dataclass(frozen=True, kw_only=True)
+class Mechanism(
+    Landscape, LossBatch, Sampling, Recursion, Training, Later, First, Model, Text, Place, Study
+):
+    """Hold a generation beside its parent and generation 0: gradients, weights, activations."""
+
+    OWN = (Place, Landscape, LossBatch)
+    STANDS_ON = ("first", "parent")
+
+    generation: int = option(1, "generation to look at", NOT_NEGATIVE, identity=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmark(Tasks, Sampling, Recursion, Training, Later, First, Model, Text, Place, Study):
+    """See what a generation can do, on nine tasks beside what chance can."""
+
+    OWN = (Place, Tasks)
+
+    generation: int = option(1, "generation to look at", NOT_NEGATIVE, identity=True)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Experiment(
+    Tasks,
+    Landscape,
     Pruning,
     Rank,
     HeadBatch,
     Curvature,
+    LossBatch,
     TextQuality,
     Sampling,
     Recursion,
@@ -151,6 +187,8 @@ DOORS: dict[str, type] = {
     "hessian": Hessian,
     "svd_probe": SvdProbe,
     "surgery": Surgery,
+    "mechanism": Mechanism,
+    "benchmark": Benchmark,
     "report": Report,
     "main": Experiment,
 }

@@ -95,6 +95,9 @@ NOT_NEGATIVE = Rule(lambda value: value >= 0, "0 or more")
 FRACTION = Rule(lambda value: 0 <= value <= 1, "from 0 to 1")
 SHARE = Rule(lambda value: 0 < value <= 1, "above 0 and at most 1")
 SEEDS = Rule(lambda value: 1 <= value <= 40, "from 1 to 40")
+ODD_OR_NONE = Rule(
+    lambda value: value == 0 or (value >= 5 and value % 2 == 1), "odd and 5 or more, or 0 for none"
+)
 
 
 def at_least(least: int) -> Rule:

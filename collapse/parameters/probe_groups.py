@@ -4,10 +4,13 @@ from dataclasses import dataclass
 
 from collapse.parameters.fields import (
     LINE,
+    NAMES,
     NOT_NEGATIVE,
+    ODD_OR_NONE,
     PERCENTS,
     POSITIVE,
     STRATEGIES,
+    Rule,
     at_least,
     one_of,
     setting,
@@ -42,6 +45,16 @@ class TextQuality:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LossBatch:
+    """The batches on which the loss is differentiated."""
+
+    probe_tokens: int = setting(2048, "tokens of the batch of each text", POSITIVE)
+    probe_parts: int = setting(
+        8, "parts of a batch, from which errors over data come, 1 for none", POSITIVE
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Curvature:
     """How the spectrum of the loss's Hessian is taken."""
 
@@ -60,10 +73,6 @@ class Curvature:
         "human,own",
         "texts to look at: human (held out), own (what the generation was trained on), or both",
         one_of("human", "own", "human,own"),
-    )
-    probe_tokens: int = setting(2048, "tokens of the batch of each text", POSITIVE)
-    probe_parts: int = setting(
-        8, "parts of a batch, from which errors over data come, 1 for none", POSITIVE
     )
     probe_vectors: int = setting(4, "probe vectors of the density", at_least(2))
     density_steps: int = setting(8, "Lanczos steps of each further probe vector", POSITIVE)
@@ -86,6 +95,50 @@ class Curvature:
     layer_spectra: bool = setting(False, "true: the ends of every layer's own block, too")
     overlap: bool = setting(
         False, "true: the overlap of top eigenvectors with the generation before, and with 0"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Landscape:
+    """The plane on which the loss around a generation is looked at."""
+
+    landscape_points: int = setting(
+        0,
+        "points along each side of a 2-D slice of the loss, odd, such as 11 (121 losses); 0 for "
+        "no slice",
+        ODD_OR_NONE,
+    )
+    landscape_radius: float = setting(
+        1.0,
+        "how far the slice goes to either side, in lengths of generation 0's own filters",
+        POSITIVE,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tasks:
+    """What a generation is asked."""
+
+    tasks: str = setting(
+        "all",
+        "all, or some of hellaswag, piqa, siqa, lambada, arithmetic, sentence_completion, "
+        "word_association, simple_qa, squad, separated by commas",
+        NAMES,
+    )
+    task_data: str = setting(
+        "stories",
+        "items of hellaswag, piqa, siqa, lambada and squad: stories (embedded ones, in the "
+        "language of that corpus), hub, or a folder of files in the hub's format; the other four "
+        "tasks are always embedded",
+        LINE,
+    )
+    limit: int = setting(
+        0,
+        "items of a task, 0 for all (300 of an embedded one), the same in the whole study",
+        NOT_NEGATIVE,
+    )
+    shots: int = setting(
+        0, "examples before a question", Rule(lambda value: 0 <= value <= 32, "from 0 to 32")
     )
 
 

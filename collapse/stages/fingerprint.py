@@ -52,21 +52,30 @@ def chain_fingerprint(chain: Chain, contents: Mapping[str, str], where: str) -> 
 
 
 def _by_content(settings: Mapping[str, object], contents: Mapping[str, str]) -> dict[str, object]:
-    """Settings in which the name of a model or tokenizer gives way to what it stands for."""
+    """Settings in which the name of a model, tokenizer or folder gives way to its content."""
     named = ("preset", "tokenizer", "teacher", "judge")
-    return {k: contents.get(str(v), v) if k in named else v for k, v in settings.items()}
+    known = {k: contents.get(str(v), v) if k in named else v for k, v in settings.items()}
+    items = contents.get(f"{settings.get('tasks')} of {settings.get('task_data')}")
+    return known | ({"task_data": items} if items else {})
 
 
 @functools.cache
 def sources_hash(stage: str) -> str:
     """A digest of a stage's module and of every module of ours that it imports, near or far.
 
+    Definitions of tasks (.yaml) that lie beside these modules belong to them.
+
     Comments, formatting and docstrings do not count, and neither do `collapse.parameters`, since
     what it says of a stage is in the stage's parameters already, and `collapse.figures`, which
     changes no number.
     """
     files = _closure(f"collapse.stages.{stage}")
-    return digest({str(path.relative_to(_ROOT)): _code_hash(path) for path in files})
+    hashes = {path: _code_hash(path) for path in files}
+    for folder in {path.parent for path in files}:
+        hashes |= {
+            path: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.yaml")
+        }
+    return digest({str(path.relative_to(_ROOT)): one for path, one in hashes.items()})
 
 
 def _code_hash(path: Path) -> str:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
@@ -17,11 +17,10 @@ from collapse.language.presets import (
     load_preset,
     parameter_count,
     preset_names,
-    training_flops_per_token,
 )
 from collapse.language.pretrained import load_model
 from collapse.language.tokenizer import encode_documents, load_tokenizer
-from collapse.language.training import Teacher, TrainingRecipe, train
+from collapse.language.training import Teacher
 from collapse.measurement import Measurement
 from collapse.numerics.streams import stream_seed
 from collapse.parameters.doors import Baseline, RecurseStep
@@ -30,9 +29,10 @@ from collapse.probes.causality import LEAK_LOGITS, causality_violation
 from collapse.probes.curvature.processes import place
 from collapse.stages.arms import Portion, ledger
 from collapse.stages.device import choose_device
-from collapse.stages.schedule import PlannedPoint, hand_over, keeper
+from collapse.stages.learning import choose_learning
+from collapse.stages.schedule import PlannedPoint, hand_over
 from collapse.stages.texts import note_of, write_texts
-from collapse.stages.workspace import Workspace, by_increments
+from collapse.stages.workspace import Workspace
 
 TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 LEAK_TOKENS = 16
@@ -171,39 +171,38 @@ def train_generation(
         The measurements of training, at optimizer steps.
     """
     _require_context(model, parameters.sequence_length)
-    recipe = _recipe(parameters, steps, learning_rate_scale)
+    learning = choose_learning(
+        parameters,
+        tokens_offered=sum(portion.tokens for portion in portions),
+        steps=steps,
+        learning_rate_scale=learning_rate_scale,
+        teacher=teacher,
+        schedule=schedule,
+    )
     stream = _pack(ground, portions)
-    accounts = ledger(portions, recipe.steps * recipe.tokens_per_step)
+    accounts = ledger(portions, learning.tokens_seen)
     if len(stream) != accounts["tokens_offered"]:
         raise AssertionError(f"packed {len(stream)} tokens, not {accounts['tokens_offered']}")
     _write_texts(workspace, portions, accounts)
 
     last: dict[str, float] = {}
-    with workspace.progress(f"training generation {parameters.generation}", steps) as advance:
-        for measurement in train(
-            model,
-            stream,
-            recipe,
-            seed=stream_seed(parameters.seed, "training", parameters.generation),
-            teacher=teacher,
-            state_folder=workspace.state / "training",
-            validation=_validation(ground),
-            on_checkpoint=keeper(schedule, ground.tokenizer, workspace.state),
-            checkpoint_steps=[point.step for point in schedule],
-            progress=by_increments(advance),
-        ):
-            last |= measurement.values
-            yield measurement
+    for measurement in learning.learn(
+        model,
+        stream,
+        tokenizer=ground.tokenizer,
+        validation=_validation(ground),
+        workspace=workspace,
+    ):
+        last |= measurement.values
+        yield measurement
     summary: dict[str, Any] = {
         "generation": parameters.generation,
         "parameters": parameter_count(model),
         "body_parameters": body_parameter_count(model),
-        "recipe": asdict(recipe),
+        "recipe": learning.describe(),
         "ledger": accounts,
         "text_complexity": _complexity(ground, portions),
-        "flops": training_flops_per_token(model, recipe.sequence_length)
-        * recipe.steps
-        * recipe.tokens_per_step,
+        "flops": learning.flops(model),
         "future_leak_logits": _future_leak(model, ground, parameters),
         "last": last,
     }
@@ -212,7 +211,7 @@ def train_generation(
     if schedule and place()[0] == 0:  # only the first process keeps weights on the way
         hand_over(schedule, workspace.state, workspace.folder)
     yield Measurement(
-        steps,
+        learning.steps,
         {
             "train/parameters": summary["parameters"],
             "train/body_parameters": summary["body_parameters"],
@@ -233,14 +232,6 @@ def _require_context(model: Any, sequence_length: int) -> None:
             f"sequence_length={sequence_length} is longer than the model's context of {context} "
             "tokens: lower it, or raise max_position_embeddings by preset_overrides"
         )
-
-
-def _recipe(parameters: Baseline | RecurseStep, steps: int, scale: float) -> TrainingRecipe:
-    names = {one.name for one in fields(TrainingRecipe)} - {"steps"}
-    values = {name: getattr(parameters, name) for name in names}
-    for rate in ("learning_rate", "muon_learning_rate"):
-        values[rate] *= scale
-    return TrainingRecipe(steps=steps, **values)
 
 
 def _pack(ground: Ground, portions: Sequence[Portion]) -> np.ndarray:

@@ -8,9 +8,11 @@ from collapse.errors import BadParameter
 from collapse.language.presets import preset_names
 from collapse.parameters.doors import (
     Baseline,
+    Benchmark,
     Experiment,
     Hessian,
     Judge,
+    Mechanism,
     Prepare,
     Quality,
     RecurseStep,
@@ -24,6 +26,8 @@ PROBE_DOORS: dict[str, type] = {
     "hessian": Hessian,
     "svd_probe": SvdProbe,
     "surgery": Surgery,
+    "mechanism": Mechanism,
+    "benchmark": Benchmark,
 }
 
 

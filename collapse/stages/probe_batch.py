@@ -9,7 +9,7 @@ from torch import Tensor
 
 from collapse.errors import BadCorpus
 from collapse.language.packing import pack
-from collapse.parameters.doors import Hessian, Surgery, SvdProbe
+from collapse.parameters.doors import Hessian, Mechanism, Surgery, SvdProbe
 from collapse.probes.curvature import Microbatch, microbatches
 from collapse.stages.generation import Ground
 from collapse.stages.texts import read_texts
@@ -67,7 +67,9 @@ class RankBatch:
         return {"rows": rows, "row_tokens": row_tokens, "digest": self.digest}
 
 
-def probe_batch(text: str, parameters: Hessian, workspace: Workspace, ground: Ground) -> ProbeBatch:
+def probe_batch(
+    text: str, parameters: Hessian | Mechanism, workspace: Workspace, ground: Ground
+) -> ProbeBatch:
     """The first tokens of a kind of text, as rows of the training's sequence length.
 
     The batch is noted among the run's datasets.

@@ -25,6 +25,8 @@ class Inputs:
         prepared: folder of the stage `prepare`: `corpus/` and `tokenizer/`.
         checkpoint: the newest generation that this stage stands on; None for the baseline.
         lineage: artifacts of generations 0, 1, ... of the chain, up to that one.
+        ancestors: of these the weights, by generation, that the stage's door asks for by
+            `STANDS_ON`; the generation itself is not among them.
         earlier: artifacts of the same stage at earlier generations, by generation.
         teacher: the arm that a baseline learns from, where it learns from one.
         judge: folder of the corpus's judge, where it is asked.
@@ -33,6 +35,7 @@ class Inputs:
     prepared: Path | None = None
     checkpoint: Checkpoint | None = None
     lineage: tuple[Path, ...] = ()
+    ancestors: Mapping[int, Checkpoint] = field(default_factory=dict)
     earlier: Mapping[int, Path] = field(default_factory=dict)
     teacher: Checkpoint | None = None
     judge: Path | None = None

@@ -77,8 +77,8 @@ def train(
         clipping); with a teacher ``train/teacher_kl_nats`` (of the last step); and
         ``validation/nll_nats`` per token when validated. At the end also
         ``train/learning_rate_sum`` and, with Muon, ``train/muon_learning_rate_sum``: the rates
-        added up over all steps, by which trainings with other optimizers are matched. The step is
-        steps done.
+        added up over all steps, by which trainings with other optimizers are matched, and
+        ``train/seconds`` of all steps, those before a kill too. The step is steps done.
 
     Raises:
         BadCorpus: stream or validation is too short.
@@ -162,6 +162,7 @@ class _Run:
     loss_sum_nats: float = 0.0
     loss_steps: int = 0
     rate_factor_sum: float = 0.0
+    seconds: float = 0.0
     timed_seconds: float = 0.0
     timed_steps: int = 0
     last: StepOutcome | None = None
@@ -179,7 +180,9 @@ class _Run:
         self.stepper.model.train()
         begin = time.perf_counter()
         self.last = self.stepper.take(self.done)
-        self.timed_seconds += time.perf_counter() - begin
+        taken = time.perf_counter() - begin
+        self.seconds += taken
+        self.timed_seconds += taken
         self.timed_steps += 1
         self.done += 1
         self.loss_sum_nats += self.last.loss_nats
@@ -204,7 +207,7 @@ class _Run:
         if math.isfinite(self.last.gradient_norm):  # fp16 leaves a step out where it is not
             values["gradient/norm"] = self.last.gradient_norm
         if self.done == self.recipe.steps:
-            values |= self.rate_sums()
+            values |= self.rate_sums() | {"train/seconds": self.seconds}
         self.loss_sum_nats, self.loss_steps = 0.0, 0
         self.timed_seconds, self.timed_steps = 0.0, 0
         return values
@@ -255,6 +258,7 @@ class _Run:
                 "loss_sum_nats": self.loss_sum_nats,
                 "loss_steps": self.loss_steps,
                 "rate_factor_sum": self.rate_factor_sum,
+                "seconds": self.seconds,
             }
             save_state(self.state_folder, self.done, self.identity, parts)
 
@@ -270,7 +274,7 @@ class _Run:
         self.stepper.scaler.load_state_dict(state["scaler"])
         self.done = state["step"]
         self.loss_sum_nats, self.loss_steps = state["loss_sum_nats"], state["loss_steps"]
-        self.rate_factor_sum = state["rate_factor_sum"]
+        self.rate_factor_sum, self.seconds = state["rate_factor_sum"], state["seconds"]
 
     def _due(self, every: int, *, at_end: bool = False) -> bool:
         if at_end and self.done == self.recipe.steps:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collapse.errors import BadParameter
+from collapse.numerics.parts import jackknife_error
 from collapse.numerics.spectrum.bulk import deflated_bulk
 from collapse.numerics.spectrum.estimate import Estimate
 from collapse.numerics.spectrum.outliers import Outlier
@@ -78,9 +79,9 @@ def batch_errors(
     tops = lambda_max.value + _moved(samples, samples.lambda_max_M)
     bottoms = lambda_min.value + _moved(samples, samples.lambda_min_M)
     errors = {
-        "lambda_max": _error(tops, shares),
-        "lambda_min": _error(bottoms, shares),
-        "range": _error(tops - bottoms, shares),
+        "lambda_max": jackknife_error(tops, shares),
+        "lambda_min": jackknife_error(bottoms, shares),
+        "range": jackknife_error(tops - bottoms, shares),
     }
     values = np.array([one.value for one in outliers]) + _moved(samples, samples.outliers_MxK)
     traces = samples.without(samples.traces_MxN)
@@ -107,7 +108,7 @@ def batch_errors(
         found: list[Estimate | None] = [getattr(bulk, name) for bulk in bulks]
         known = [one.value for one in found if one is not None]
         if len(known) == len(found):
-            errors[name] = _error(np.array(known), shares)
+            errors[name] = jackknife_error(np.array(known), shares)
     return errors
 
 
@@ -115,13 +116,6 @@ def _moved(samples: BatchSamples, values_M: Floats) -> Floats:
     """How a weighted mean moves when each part in turn is left out."""
     shares = samples.shares_M.reshape(-1, *[1] * (values_M.ndim - 1))
     return samples.without(values_M) - (shares * values_M).sum(0)
-
-
-def _error(left_out_M: Floats, shares_M: Floats) -> float:
-    """The jackknife for parts of unequal size (Busing, Meijer and van der Leeden, 1999)."""
-    rest = 1 - shares_M
-    whole = rest @ left_out_M / (len(shares_M) - 1)
-    return float(np.sqrt(np.mean(rest / shares_M * (left_out_M - whole) ** 2)))
 
 
 def _at(outlier: Outlier, value: float) -> Outlier:

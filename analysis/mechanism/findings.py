@@ -1,0 +1,146 @@
+"""What a study measured of its mechanism, at the end of its chains and beside the control."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis.effects import Effect, effect, own_values, paired_differences
+from analysis.metrics import is_error
+from analysis.study import StudyRecord, metric_values
+
+WHOLE = "drift/all"
+GRADIENTS = (
+    *("gradient/norm", "gradient/signal_share"),
+    *("gradient/cosine_to_g0", "gradient/cosine_to_previous"),
+    *("gradient/own/norm", "gradient/own/cosine_to_g0"),
+)
+LANDSCAPE = ("landscape/rise_half_nats", "landscape/rise_nats")
+_STEMS = ("drift/", "drift_from_previous/", "cka/", "gradient/", "landscape/", "activation/")
+
+
+@dataclass(frozen=True)
+class ArmEnd:
+    """One metric of one arm at the study's last generation.
+
+    Attributes:
+        metric: its name.
+        arm: the arm.
+        mean: over seeds.
+        n_seeds: how many.
+        difference: from the control, seed by seed; None for the control, or without one.
+    """
+
+    metric: str
+    arm: str
+    mean: float
+    n_seeds: int
+    difference: Effect | None
+
+
+@dataclass(frozen=True)
+class MechanismFindings:
+    """What a study says of its mechanism.
+
+    Attributes:
+        record: the study.
+        ends: every measured metric of every arm at the last generation.
+        similar_layers: metrics of CKA, first layer to last.
+        rank_layers: metrics of the rank of activations, first layer to last.
+    """
+
+    record: StudyRecord
+    ends: tuple[ArmEnd, ...]
+    similar_layers: tuple[str, ...]
+    rank_layers: tuple[str, ...]
+
+    def end(self, metric: str, arm: str) -> ArmEnd | None:
+        """One metric of one arm at the last generation."""
+        return next((one for one in self.ends if (one.metric, one.arm) == (metric, arm)), None)
+
+    def told_arms(self, metric: str) -> tuple[str, ...]:
+        """The arm that is furthest from the control, and the control; all arms of a pair."""
+        measured = [one for one in self.ends if one.metric == metric]
+        control = [one for one in measured if one.arm == self.record.control]
+        reference = control[0].mean if control else 0.0
+        others = [one for one in measured if one not in control]
+        most = sorted(others, key=lambda one: -abs(one.mean - reference))[:1]
+        return tuple(one.arm for one in (*most, *control))
+
+    def least_similar(self) -> str | None:
+        """The layer whose CKA is lowest in any arm at the last generation, as its metric."""
+        ends = [one for one in self.ends if one.metric in self.similar_layers]
+        return min(ends, key=lambda one: one.mean).metric if ends else None
+
+
+def mechanism_findings(record: StudyRecord) -> MechanismFindings | None:
+    """Work out everything; None where the stage `mechanism` was not run on later generations."""
+    names = _measured(record)
+    if record.generations == 0 or WHOLE not in names:
+        return None
+    return MechanismFindings(
+        record,
+        tuple(
+            found
+            for metric in names
+            for arm in record.arms
+            if (found := _end(record, metric, arm)) is not None
+        ),
+        _layers(names, r"cka/.+"),
+        _layers(names, r"activation/.+/participation_ratio"),
+    )
+
+
+def ends_table(found: MechanismFindings) -> pd.DataFrame:
+    """Every metric of every arm at the last generation, with its difference from the control."""
+    rows = []
+    for one in found.ends:
+        other = one.difference
+        low, high = (other.interval if other else None) or (None, None)
+        rows.append(
+            {
+                "metric": one.metric,
+                "arm": one.arm,
+                "n_seeds": one.n_seeds,
+                "mean": one.mean,
+                "difference": other.mean if other else None,
+                "lower": low,
+                "upper": high,
+                "p": other.p if other else None,
+                "least_p": other.least_p if other else None,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _measured(record: StudyRecord) -> list[str]:
+    names = dict.fromkeys(record.measurements["metric"])
+    return [name for name in names if name.startswith(_STEMS) and not is_error(name)]
+
+
+def _end(record: StudyRecord, metric: str, arm: str) -> ArmEnd | None:
+    last = record.generations
+    values = own_values(record, metric, arm, last).differences
+    if not len(values):
+        return None
+    difference = None
+    if record.control is not None and arm != record.control:
+        pairs = paired_differences(record, metric, arm, record.control, last)
+        difference = effect(pairs.differences) if len(pairs.differences) else None
+    return ArmEnd(metric, arm, float(values.mean()), len(values), difference)
+
+
+def _layers(names: Sequence[str], pattern: str) -> tuple[str, ...]:
+    """The names of a kind: layers without a number first, the others by their number."""
+
+    def place(name: str) -> int:
+        number = re.search(r"layer_(\d+)", name)
+        return int(number[1]) if number else -1
+
+    return tuple(sorted((n for n in names if re.fullmatch(pattern, n)), key=place))
+
+
+def has_values(record: StudyRecord, metrics: Sequence[str]) -> tuple[str, ...]:
+    """Those of some metrics that were measured in the planned chains."""
+    return tuple(metric for metric in metrics if len(metric_values(record, metric)))
