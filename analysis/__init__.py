@@ -6,7 +6,8 @@
     answers    comparisons over seeds, one family, and their verdicts; answers_words writes them
     effects    paired differences over seeds, and the verdict on a claim
     events     the generation at which a chain first breaks away from its control
-    findings   the positive control, what is missing, what may not be concluded
+    findings   verdicts in words, the positive control, what is missing
+    cautions   what may not be concluded
     tables     numbers per arm and generation, and the ledger of runs
     titles     findings in words
     figures    trajectories over generations

@@ -1,20 +1,21 @@
 """Paired differences over seeds, and the verdict that they allow on a claim.
 
 The unit is the chain: one arm, one seed. Arms of one seed share their first model and their random
-streams, so that an arm is compared with its control within each seed. Mixed models and corrections
-for several comparisons are not here yet; ``findings.cautions`` says so where it matters.
+streams, so that an arm is compared with its control within each seed. Mixed models, analyses of
+variance, effect sizes and corrections for several comparisons are in `analysis.inference`; claims
+on a lead are judged in `analysis.early_warning`.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.metrics import metric_info
-from analysis.statistics import ALPHA, least_pairs, least_sign_flip_p, sign_flip_p, t_interval
+from analysis.effects_words import arms_in_words, left_out_in_words
+from analysis.statistics import least_sign_flip_p, sign_flip_p, t_interval
 from analysis.study import StudyRecord, metric_values
+from analysis.weighing import Status, weigh_beyond, weigh_similar
 from collapse.claims import Claim
 
 
@@ -63,14 +64,15 @@ class Verdict:
         estimate: mean difference, arm minus control, or of a claim on one arm the mean of its
             values; None where there is none.
         interval: its 95 % t-interval; None for fewer than two pairs.
-        p: exact two-sided sign-flip p against a difference of just the margin; None without pairs.
-        least_p: the least p that so many pairs can reach.
+        p: exact two-sided sign-flip p against a difference of just the margin; of a claim that
+            two arms are similar the equivalence p, unless it is refuted; None without pairs.
+        least_p: the least two-sided p that so many pairs can reach.
         n_seeds: number of pairs.
         reasons: why, one sentence each.
     """
 
     claim: Claim
-    status: Literal["supported", "refuted", "undecided"]
+    status: Status
     generation: int
     estimate: float | None
     interval: tuple[float, float] | None
@@ -95,28 +97,28 @@ def paired_differences(
     Returns:
         The differences of the seeds that have both values, and the seeds that do not.
     """
-    values = metric_values(record, metric)
+    values, planned = metric_values(record, metric), record.seeds_of(arm, control)
     found: dict[int, float] = {}
-    for seed in record.seeds:
+    for seed in planned:
         pair = [values.get((name, seed, generation)) for name in (arm, control)]
         if pair[0] is not None and pair[1] is not None:
             found[seed] = float(pair[0]) - float(pair[1])
     return PairedDifferences(
         tuple(found),
         np.array(list(found.values())),
-        tuple(seed for seed in record.seeds if seed not in found),
+        tuple(seed for seed in planned if seed not in found),
     )
 
 
 def own_values(record: StudyRecord, metric: str, arm: str, generation: int) -> PairedDifferences:
     """An arm's own values, seed by seed: its differences from nothing."""
-    values = metric_values(record, metric)
+    values, planned = metric_values(record, metric), record.seeds_of(arm)
     found = {
         seed: float(values[arm, seed, generation])
-        for seed in record.seeds
+        for seed in planned
         if (arm, seed, generation) in values.index
     }
-    left_out = tuple(seed for seed in record.seeds if seed not in found)
+    left_out = tuple(seed for seed in planned if seed not in found)
     return PairedDifferences(tuple(found), np.array(list(found.values())), left_out)
 
 
@@ -161,34 +163,35 @@ def effects_table(record: StudyRecord, metrics: tuple[str, ...]) -> pd.DataFrame
 def judge(claim: Claim, record: StudyRecord) -> Verdict:
     """Whether the data support a claim, refute it, or cannot tell.
 
-    A claim on one arm is about its own values, and its margin is the level they must pass.
+    A claim on one arm is about its own values, and its margin is the level they must pass; one on
+    four arms is about the difference of two differences.
     Supported: the whole 95 % interval lies beyond the margin, in the claimed direction, and a
     sign-flip test against the margin reaches p <= 0.05. Refuted: the whole interval lies on the
     other side of the margin, and the same test reaches p <= 0.05. Else undecided. Testing against
     the margin, not against zero, gives both verdicts the same burden of proof.
 
+    That two arms are similar is supported where the whole 95 % interval lies within the margin on
+    either side and the exact equivalence p is at most 0.05. It is refuted where the whole interval
+    lies beyond the margin on one side and a sign-flip test against it reaches p <= 0.05.
+
     Args:
-        claim: the claim.
+        claim: the claim; one on a lead is judged in `analysis.early_warning`.
         record: the study.
 
     Returns:
         The verdict with its reasons.
     """
+    assert not claim.is_lead, f"claim {claim.id} is about a lead: effects cannot judge it"
     generation = record.generations if claim.generation is None else claim.generation
-    if claim.is_level:
-        pairs = own_values(record, claim.indicator, claim.contrast[0], generation)
-    else:
-        arm, control = claim.contrast
-        pairs = paired_differences(record, claim.indicator, arm, control, generation)
+    pairs = _values_of(claim, record, generation)
     found = effect(pairs.differences)
-    beyond_N = _beyond(claim, pairs.differences)
-    p = sign_flip_p(beyond_N) if found.n_seeds else None
-    obstacles = _obstacles(claim, record, generation, found, t_interval(beyond_N), p)
-    status: Literal["supported", "refuted", "undecided"] = "undecided"
-    reasons = obstacles
-    if not obstacles:
-        status = "supported" if beyond_N.mean() > 0 else "refuted"
-        reasons = (_decided_because(claim, status, found.n_seeds, p),)
+    reasons = _no_comparison(claim, record, generation, found)
+    status: Status = "undecided"
+    p = None
+    if pairs.seeds:
+        weigh = weigh_similar if claim.direction == "similar" else weigh_beyond
+        status, p, why = weigh(claim, pairs.differences)
+        status, reasons = ("undecided", reasons) if reasons else (status, why)
     return Verdict(
         claim,
         status,
@@ -198,76 +201,40 @@ def judge(claim: Claim, record: StudyRecord) -> Verdict:
         p,
         found.least_p,
         found.n_seeds,
-        reasons + _left_out(claim, pairs),
+        reasons + left_out_in_words(claim, pairs.seeds, pairs.left_out),
     )
 
 
-def _beyond(claim: Claim, values_N: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far each seed lies beyond the margin, in the claimed direction."""
-    sign = 1 if claim.direction == "increase" else -1
+def _values_of(claim: Claim, record: StudyRecord, generation: int) -> PairedDifferences:
+    """What a claim is about, seed by seed."""
     if claim.is_level:
-        return sign * (values_N - claim.margin)
-    return sign * values_N - claim.margin
+        return own_values(record, claim.indicator, claim.contrast[0], generation)
+    arm, control, *others = claim.contrast
+    pairs = paired_differences(record, claim.indicator, arm, control, generation)
+    if not others:
+        return pairs
+    rest = paired_differences(record, claim.indicator, others[0], others[1], generation)
+    both = [seed for seed in pairs.seeds if seed in rest.seeds]
+    less = dict(zip(rest.seeds, rest.differences, strict=True))
+    more = dict(zip(pairs.seeds, pairs.differences, strict=True))
+    planned = record.seeds_of(*claim.contrast)
+    return PairedDifferences(
+        tuple(both),
+        np.array([more[seed] - less[seed] for seed in both]),
+        tuple(seed for seed in planned if seed not in both),
+    )
 
 
-def _obstacles(
-    claim: Claim,
-    record: StudyRecord,
-    generation: int,
-    found: Effect,
-    beyond: tuple[float, float] | None,
-    p: float | None,
+def _no_comparison(
+    claim: Claim, record: StudyRecord, generation: int, found: Effect
 ) -> tuple[str, ...]:
-    """Everything that keeps a claim undecided; ``beyond`` is the interval minus the margin."""
+    """Why there is nothing to weigh; empty where there is something."""
     if generation == 0 and record.is_recursion and not claim.is_level:
         return ("Generation 0 is shared by all arms, so there is nothing to compare.",)
     if generation > record.generations:
         return (f"The study ends at generation {record.generations}, before {generation}.",)
-    if p is None:
-        return (f"No seed has {claim.indicator} for {_arms(claim)} at generation {generation}.",)
-    reasons = []
-    if found.least_p > ALPHA:
-        reasons.append(_too_few(found.n_seeds))
-    elif p > ALPHA:
-        reasons.append(f"The sign-flip p against the margin is {p:.3g}, above {ALPHA}.")
-    if beyond is not None and beyond[0] <= 0 <= beyond[1]:
-        reasons.append("The 95 % interval reaches to both sides of the margin.")
-    return tuple(reasons)
-
-
-def _too_few(n_seeds: int) -> str:
-    """The limit of a small number of seeds, and the number that would do."""
-    enough = least_pairs()
-    return (
-        f"{n_seeds} seed{'s' * (n_seeds != 1)}: the smallest p a sign-flip test can reach is "
-        f"{least_sign_flip_p(n_seeds):.3g}; {enough} would reach {least_sign_flip_p(enough):.3g}."
-    )
-
-
-def _decided_because(claim: Claim, status: str, n_seeds: int, p: float | None) -> str:
-    info = metric_info(claim.indicator)
-    if claim.is_level:
-        margin = f"level of {info.write(claim.margin)} {info.unit if not info.is_share else ''}"
-    else:
-        signed = claim.margin if claim.direction == "increase" else -claim.margin
-        margin = f"margin of {info.write_difference(signed)}"
-    side = "beyond" if status == "supported" else "short of"
-    return (
-        f"The whole 95 % interval of {n_seeds} seeds lies {side} the {margin.rstrip()}, and the "
-        f"sign-flip p against it is {p:.3g}."
-    )
-
-
-def _arms(claim: Claim) -> str:
-    return claim.contrast[0] if claim.is_level else f"both {' and '.join(claim.contrast)}"
-
-
-def _left_out(claim: Claim, pairs: PairedDifferences) -> tuple[str, ...]:
-    """Says which seeds are missing, as those that broke may be those that collapsed."""
-    if not pairs.left_out or not pairs.seeds:
-        return ()
-    seeds = ", ".join(map(str, pairs.left_out))
-    return (
-        f"Seed {seeds} left out: no {claim.indicator} for {_arms(claim)}. If such chains "
-        "broke because they collapsed, the estimate is too small.",
-    )
+    if not found.n_seeds:
+        return (
+            f"No seed has {claim.indicator} for {arms_in_words(claim)} at generation {generation}.",
+        )
+    return ()

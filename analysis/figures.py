@@ -143,7 +143,7 @@ def panels_plate(record: StudyRecord, name: str, title: str, metrics: tuple[str,
 
 def _missing_in_words(record: StudyRecord, metrics: tuple[str, ...]) -> str:
     """Says where a mean is over fewer seeds than planned."""
-    planned = len(record.arms) * len(record.seeds)
+    planned = sum(len(record.seeds_of(arm)) for arm in record.arms)
     reached = min(len(_at(metric_values(record, metric), record.generations)) for metric in metrics)
     if reached == planned:
         return ""
@@ -181,7 +181,7 @@ def _draw_panel(axes: Axes, record: StudyRecord, metric: str, is_alone: bool) ->
     scale = 100.0 if info.is_share else 1.0
     has_intervals = _has_intervals(record, (metric,))
     for arm in _arms_with(record, (metric,)):
-        style = _style(record, arm)
+        style = arm_style(record, arm)
         for seed in record.seeds:
             chain = chain_values(values, arm, seed)
             axes.plot(chain.index, scale * chain, color=style["color"], lw=0.8, alpha=0.45)
@@ -205,7 +205,7 @@ def _band(table: pd.DataFrame, has_intervals: bool, info: Metric) -> tuple[pd.Se
     return low.clip(info.floor, info.ceiling), high.clip(info.floor, info.ceiling)
 
 
-def _style(record: StudyRecord, arm: str) -> dict[str, Any]:
+def arm_style(record: StudyRecord, arm: str) -> dict[str, Any]:
     """An arm looks the same in every figure of a study."""
     place = record.arms.index(arm)
     turn, colour = divmod(place, len(PALETTE))
@@ -233,7 +233,7 @@ def _legend(figure: Figure, record: StudyRecord, metrics: tuple[str, ...]) -> No
     """One legend for all panels, below them."""
     arms = _arms_with(record, metrics)
     lines = [
-        Line2D([], [], lw=2.2, ms=6.5, mec="white", mew=0.8, **_style(record, a)) for a in arms
+        Line2D([], [], lw=2.2, ms=6.5, mec="white", mew=0.8, **arm_style(record, a)) for a in arms
     ]
     for line, arm in zip(lines, arms, strict=True):
         line.set_label(f"{arm} (control)" if arm == record.control else arm)

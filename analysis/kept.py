@@ -64,13 +64,11 @@ def read_record(folder: Path) -> StudyRecord:
         description["claims_changed"] |= claims_hash(claims) != description["claims_hash"]
         tables = {one.stem: pd.read_parquet(one) for one in sorted(folder.glob("*.parquet"))}
         ranks = {k.removeprefix(RANKS): v for k, v in tables.items() if k.startswith(RANKS)}
-        own = {k: v for k, v in tables.items() if not k.startswith(RANKS)}
+        own: dict[str, Any] = {k: v for k, v in tables.items() if not k.startswith(RANKS)}
         needed = {"measurements", "samples", "runs"}
-        empty = {name: pd.DataFrame() for name in needed - set(own)}
-        listed = {name: tuple(description.pop(name)) for name in ("arms", "seeds")}
-        return StudyRecord(
-            **description, **listed, claims=claims, **own, **empty, ranks=RankTables(**ranks)
-        )
+        own |= {name: pd.DataFrame() for name in needed - set(own)}
+        description |= {name: tuple(description[name]) for name in ("arms", "seeds")}
+        return StudyRecord(**description, **own, claims=claims, ranks=RankTables(**ranks))
     except OSError as error:
         raise BadInput(f"{folder} holds no record of a study ({DESCRIPTION}): {error}") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:

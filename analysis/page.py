@@ -2,22 +2,18 @@
 
 import base64
 import json
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 import jinja2
 import pandas as pd
 
-from analysis import spectra_words
 from analysis.alarms import alarms
-from analysis.code.findings import CodeFindings
-from analysis.code.section import code_section
+from analysis.cautions import cautions
 from analysis.effects import effects_table
-from analysis.events import EVENT_RULES, NO_LEAD_TIME, first_events
+from analysis.events import EVENT_RULES, first_events
 from analysis.findings import (
-    cautions,
     estimate_in_words,
     headline,
     incomplete_chains,
@@ -27,14 +23,11 @@ from analysis.findings import (
     run_counts,
     verdicts,
 )
-from analysis.metrics import MINUS, Metric, metric_info
-from analysis.ranks.findings import RankFindings
-from analysis.ranks.section import rank_section
-from analysis.spectra import indicators_table, spectral_texts
+from analysis.metrics import metric_info
+from analysis.sections import TEMPLATES
 from analysis.statistics import ALPHA
 from analysis.study import StudyRecord
 from analysis.tables import LEADING_METRICS, ledger, mean_and_sd, measured_metrics
-from analysis.trends import TREND_RULE
 
 SAMPLES_SHOWN = 3
 SAMPLE_CHARACTERS = 700
@@ -57,66 +50,63 @@ Picture = tuple[str, str, bytes]
 """Title, caption and PNG of a figure."""
 
 
+def environment() -> jinja2.Environment:
+    """Where the templates of the page and its sections lie; whatever they are given is escaped."""
+    found = jinja2.Environment(
+        loader=jinja2.PackageLoader("analysis", ""),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.globals["alpha"] = ALPHA
+    return found
+
+
 def render(
     record: StudyRecord,
     figures: Sequence[Picture],
-    spectral_figures: Sequence[Picture] = (),
-    rank_figures: Sequence[Picture] = (),
-    ranks: RankFindings | None = None,
-    code_figures: Sequence[Picture] = (),
-    code: CodeFindings | None = None,
+    sections: Mapping[str, tuple[Any, Sequence[Picture]]],
 ) -> str:
     """The page as text.
 
     Args:
         record: the study.
-        figures: the figures of the section of that name.
-        spectral_figures: those of the section on spectra.
-        rank_figures: those of the section on ranks.
-        ranks: what the ranks say, where the study has any.
-        code_figures: those of the section on code.
-        code: what completions of code say, where the study has any.
+        figures: the trajectories over generations.
+        sections: of `analysis.sections`, by name, what each tells and its figures.
 
     Returns:
         HTML; everything that comes from the record is escaped.
     """
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = environment.from_string(
-        files("analysis").joinpath("report.html.j2").read_text(encoding="utf-8")
-    )
     found, checks = verdicts(record), positive_control(record)
-    return template.render(
-        record=record,
-        alarms=alarms(record),
-        headline=headline(found),
-        verdicts=[(verdict, estimate_in_words(verdict)) for verdict in found],
-        cautions=cautions(record, found),
-        checks=checks,
-        checks_in_words=positive_control_in_words(checks),
-        tables=_metric_tables(record),
-        effects=_effect_rows(record),
-        events=_event_rows(record),
-        event_rules=[rule.words for rule in EVENT_RULES],
-        no_lead_time=NO_LEAD_TIME,
-        figures=_encoded(figures),
-        spectra=[_spectral_part(record, text) for text in spectral_texts(record)],
-        spectral_figures=_encoded(spectral_figures),
-        ranks=rank_section(ranks) if ranks else None,
-        rank_figures=_encoded(rank_figures),
-        code=code_section(code) if code else None,
-        code_figures=_encoded(code_figures),
-        trend_rule=TREND_RULE,
-        samples=[(seed, _sample_rows(record, seed)) for seed in record.seeds],
-        samples_shown=SAMPLES_SHOWN,
-        ledger=ledger(record.runs).to_dict("records"),
-        counts=run_counts(record.runs),
-        runs=_run_rows(record.runs),
-        incomplete=incomplete_chains(record),
-        settings=_settings_rows(record.settings),
-        commands=_commands(record.settings),
-        alpha=ALPHA,
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            record=record,
+            alarms=alarms(record),
+            headline=headline(found),
+            verdicts=[(verdict, estimate_in_words(verdict)) for verdict in found],
+            cautions=cautions(record, found),
+            checks=checks,
+            checks_in_words=positive_control_in_words(checks),
+            tables=_metric_tables(record),
+            # Contrasts that have a section of their own are not told twice.
+            effects=[] if "inference" in sections else _effect_rows(record),
+            events=_event_rows(record),
+            event_rules=[rule.words for rule in EVENT_RULES],
+            sections=[(name, told, _encoded(some)) for name, (told, some) in sections.items()],
+            templates=TEMPLATES,
+            figures=_encoded(figures),
+            samples=[(seed, _sample_rows(record, seed)) for seed in record.seeds],
+            samples_shown=SAMPLES_SHOWN,
+            ledger=ledger(record.runs).to_dict("records"),
+            counts=run_counts(record.runs),
+            runs=_run_rows(record.runs),
+            incomplete=incomplete_chains(record),
+            settings=_settings_rows(record.settings),
+            commands=_commands(record.settings),
+        )
     )
 
 
@@ -160,52 +150,6 @@ def _effect_rows(record: StudyRecord) -> list[dict[str, object]]:
             }
         )
     return rows
-
-
-def _spectral_part(record: StudyRecord, text: str) -> dict[str, object]:
-    """What the spectra on one text say, and the table of indicators behind it."""
-    groups: dict[str, dict[str, Any]] = {}
-    for row in indicators_table(record, text).to_dict("records"):
-        # A number that no arm has is left out, an indicator of the seed's is not.
-        is_absent = pd.isna(row["start"]) and row["trend"] == "not measured"
-        group = groups.setdefault(
-            str(row["indicator"]), {"name": row["indicator"], "claimed": row["claimed"], "arms": []}
-        )
-        info = metric_info(str(row["metric"]))
-        group["unit"] = info.unit
-        group["is_empty"] = is_absent and group.get("is_empty", True)
-        group["arms"].append(_indicator_cells(row, info))
-    return {
-        "text": text,
-        "sentences": spectra_words.sentences(record, text),
-        "cautions": spectra_words.cautions(record, text),
-        "groups": [g for g in groups.values() if g["claimed"] or not g["is_empty"]],
-    }
-
-
-def _indicator_cells(row: dict[Hashable, Any], info: Metric) -> dict[str, str]:
-    """One arm's row of the table of indicators, in words."""
-
-    def told(value: float, sign: str = "") -> str:
-        return "–" if pd.isna(value) else info.write_bare(value, sign)
-
-    def between(lower: float, upper: float) -> str:
-        return "" if pd.isna(lower) else f"{told(lower, '+')} to {told(upper, '+')}"
-
-    error = "" if pd.isna(row["error"]) else f" ± {told(row['error'])}"
-    return {
-        "arm": str(row["arm"]),
-        "start": told(row["start"]),
-        "end": told(row["end"]) + error,
-        "trend": str(row["trend"]),
-        "slope": told(row["slope"], "+"),
-        "slope_interval": between(row["slope_lower"], row["slope_upper"]),
-        "tau": "–" if pd.isna(row["tau"]) else f"{row['tau']:+.2f}".replace("-", MINUS),
-        "chains": str(row["n_chains"]),
-        "difference": told(row["difference"], "+"),
-        "interval": between(row["lower"], row["upper"]),
-        "p": "–" if pd.isna(row["p"]) else f"{row['p']:.3g} (≥ {row['least_p']:.3g})",
-    }
 
 
 def _event_rows(record: StudyRecord) -> list[dict[str, str]]:

@@ -1,16 +1,12 @@
 """A study's report: one page that needs nothing beside it, its figures, its numbers, a summary."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from analysis import spectra_words
 from analysis.alarms import alarms
-from analysis.code.figures import code_plates
-from analysis.code.findings import code_findings
-from analysis.code.section import code_files, code_lines
-from analysis.events import NO_LEAD_TIME
-from analysis.figures import plates
+from analysis.cautions import cautions
+from analysis.figures import Plate, plates
 from analysis.findings import (
-    cautions,
     estimate_in_words,
     headline,
     incomplete_chains,
@@ -19,12 +15,8 @@ from analysis.findings import (
     run_counts,
     verdicts,
 )
-from analysis.page import render
-from analysis.ranks.curves import rank_plates
-from analysis.ranks.findings import rank_findings
-from analysis.ranks.section import rank_files, rank_lines
-from analysis.spectra import spectral_texts
-from analysis.spectra_figures import spectral_plates
+from analysis.page import Picture, render
+from analysis.sections import sections
 from analysis.study import StudyRecord
 from analysis.tables import mean_and_sd, measured_metrics
 from collapse.errors import StoreError
@@ -44,8 +36,8 @@ SUMMARY_METRICS = (
 def write_report(record: StudyRecord, folder: Path) -> Path:
     """Writes the page, its figures and its numbers.
 
-    They are ``report.html``, ``figures/*.png``, ``measurements.csv``, and of studies that have them
-    ``rank_*.csv`` and ``code_*.csv``.
+    They are ``report.html``, ``figures/*.png``, ``measurements.csv``, and the tables of the study's
+    sections.
 
     Args:
         record: the study.
@@ -57,17 +49,19 @@ def write_report(record: StudyRecord, folder: Path) -> Path:
     Raises:
         StoreError: if the folder cannot be written.
     """
-    ranks, code = rank_findings(record), code_findings(record)
-    own = (rank_plates(ranks) if ranks else (), code_plates(code) if code else ())
+    every = sections(record)
+    own = [name for name in ("ranks", "code") if name in every and every[name].plates]
     # One training a chain has no course over generations; a study of its own has its own figures.
-    general = plates(record) if record.is_recursion or not any(own) else ()
-    sections = (general, spectral_plates(record), *own)
-    pictures = {p.name: png_bytes(p.figure) for some in sections for p in some}
-    drawn, spectral, of_ranks, of_code = (
-        [(p.title, p.caption, pictures[p.name]) for p in some] for some in sections
-    )
-    files = (rank_files(ranks) if ranks else {}) | (code_files(code) if code else {})
-    page = render(record, drawn, spectral, of_ranks, ranks, of_code, code)
+    general = plates(record) if record.is_recursion or not own else ()
+    drawn = [*general, *(plate for one in every.values() for plate in one.plates)]
+    pictures = {plate.name: png_bytes(plate.figure) for plate in drawn}
+
+    def shown(some: Iterable[Plate]) -> list[Picture]:
+        return [(plate.title, plate.caption, pictures[plate.name]) for plate in some]
+
+    told = {name: (one.told, shown(one.plates)) for name, one in every.items()}
+    page = render(record, shown(general), told)
+    files = {name: table for one in every.values() for name, table in one.files.items()}
     try:
         (folder / "figures").mkdir(parents=True, exist_ok=True)
         for name, picture in pictures.items():
@@ -102,11 +96,8 @@ def markdown_summary(record: StudyRecord) -> str:
     if record.is_recursion:
         lines += [f"Positive control: {positive_control_in_words(checks)}", ""]
     lines += _markdown_table(record)
-    lines += _spectral_lines(record)
-    ranks = rank_findings(record)
-    lines += rank_lines(ranks) if ranks else []
-    code = code_findings(record)
-    lines += code_lines(code) if code else []
+    for section in sections(record).values():
+        lines += section.lines
     lines += ["What may not be concluded:", ""]
     lines += [f"- {caution}" for caution in cautions(record, found)]
     counts = run_counts(record.runs)
@@ -134,18 +125,6 @@ def _markdown_table(record: StudyRecord) -> list[str]:
             lines.append(f"| {metric} | {arm} | " + " | ".join(cells) + " |")
     n = len(record.seeds)
     return [*lines, "", f"Mean ± sd over {n} seeds." if n > 1 else "One seed.", ""]
-
-
-def _spectral_lines(record: StudyRecord) -> list[str]:
-    """What the spectra say on the first text that was measured; nothing without spectra."""
-    lines = []
-    for text in spectral_texts(record)[:1]:
-        told = (*spectra_words.sentences(record, text), *spectra_words.cautions(record, text))
-        # That no lead is claimed stands among the cautions of the whole study.
-        told = tuple(sentence for sentence in told if NO_LEAD_TIME not in sentence)
-        lines += [f"What the spectra say ({text} text):", ""]
-        lines += [*(f"- {sentence}" for sentence in told), ""]
-    return lines
 
 
 def _one_line(text: str) -> str:

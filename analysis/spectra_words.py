@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.events import NO_LEAD_TIME
 from analysis.spectra import INDICATORS, certificates, indicators_table
 from analysis.study import StudyRecord, chain_values, metric_values
 from analysis.titles import ArmChange, arm_changes
@@ -89,7 +88,7 @@ def cautions(record: StudyRecord, text: str) -> tuple[str, ...]:
     candidates = (
         _uncertified(record, text),
         _two_ratios(record, text),
-        "A spectrum that moves is no loss of quality by itself. " + NO_LEAD_TIME,
+        "A spectrum that moves is no loss of quality by itself.",
     )
     return tuple(caution for caution in candidates if caution)
 

@@ -1,7 +1,6 @@
 """Intervals and exact tests for a handful of independent values.
 
-With few seeds an exact test is worth more than a powerful one, and the least p it can reach is
-worth knowing before a computer is paid for.
+With few seeds an exact test is worth more than a powerful one.
 """
 
 import numpy as np
@@ -21,7 +20,7 @@ def t_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> tuple[float
 
     Args:
         values: independent values, shape (n,).
-        confidence: the coverage, between 0 and 1.
+        confidence: its coverage.
 
     Returns:
         Lower and upper end; None for fewer than two values.
@@ -31,6 +30,26 @@ def t_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> tuple[float
         return None
     half = float(stats.t.ppf((1 + confidence) / 2, values_N.size - 1) * stats.sem(values_N))
     return float(values_N.mean()) - half, float(values_N.mean()) + half
+
+
+def t_p(differences: ArrayLike) -> float | None:
+    """Two-sided p of Student's t-test of a mean of zero.
+
+    Args:
+        differences: independent values, or one difference a pair, shape (n,).
+
+    Returns:
+        None for fewer than two, or where all are equal: nothing then says how much chance does.
+    """
+    differences_N = np.asarray(differences, dtype=float)
+    if differences_N.size < 2 or is_constant(differences_N):
+        return None
+    return float(stats.ttest_1samp(differences_N, 0.0).pvalue)
+
+
+def is_constant(values_N: NDArray[np.float64]) -> bool:
+    """Whether values are equal but for what rounding leaves."""
+    return bool(np.ptp(values_N) <= 1e-10 * np.abs(values_N).max())
 
 
 def sign_flip_p(differences: ArrayLike) -> float:
@@ -123,9 +142,7 @@ def equivalence_p(differences: ArrayLike, margin: float) -> float:
 def hedges_g(differences: ArrayLike) -> float | None:
     """Mean over standard deviation of paired differences, free of small-sample bias.
 
-    The mean in standard deviations of the differences themselves, times the exact correction
-    ``Gamma(m / 2) / (sqrt(m / 2) Gamma((m - 1) / 2))`` of m = n - 1 degrees of freedom (Hedges,
-    1981).
+    The mean in standard deviations of the differences themselves, times `bias_correction`.
 
     Args:
         differences: one a pair, shape (n,).
@@ -134,12 +151,21 @@ def hedges_g(differences: ArrayLike) -> float | None:
         None for fewer than three pairs, or where all differences are equal.
     """
     differences_N = np.asarray(differences, dtype=float)
-    n = differences_N.size
-    if n < 3 or np.ptp(differences_N) == 0:
+    if differences_N.size < 3 or is_constant(differences_N):
         return None
-    half = (n - 1) / 2
-    correction = np.exp(special.gammaln(half) - special.gammaln(half - 0.5)) / np.sqrt(half)
+    correction = bias_correction(differences_N.size - 1)
     return float(correction * differences_N.mean() / differences_N.std(ddof=1))
+
+
+def bias_correction(df: int) -> float:
+    """Hedges' (1981) exact factor that frees Cohen's d of small-sample bias.
+
+    It is ``Gamma(df / 2) / (sqrt(df / 2) Gamma((df - 1) / 2))``.
+
+    Args:
+        df: degrees of freedom of the standard deviation, at least 2.
+    """
+    return float(np.exp(special.gammaln(df / 2) - special.gammaln((df - 1) / 2)) / np.sqrt(df / 2))
 
 
 def max_t_p(differences_NxM: ArrayLike) -> NDArray[np.float64]:
@@ -174,13 +200,30 @@ def max_t_p(differences_NxM: ArrayLike) -> NDArray[np.float64]:
     unit_NxM = np.divide(filled_NxM, lengths_M, out=np.zeros_like(filled_NxM), where=lengths_M > 0)
     # A pattern and its opposite have the same |sum|: half of all patterns stand for all.
     flipped_PxM = np.abs(_sign_patterns(len(values_NxM)) @ unit_NxM)
-    observed_M = np.abs(unit_NxM.sum(axis=0))
+    p_M = step_down_p(np.abs(unit_NxM.sum(axis=0)), flipped_PxM)
+    return np.where(known_NxM.any(axis=0), p_M, np.nan)
+
+
+def step_down_p(observed_M: ArrayLike, null_PxM: ArrayLike) -> NDArray[np.float64]:
+    """P values of M statistics, corrected for their number.
+
+    Westfall and Young (1993, algorithm 4.1): the largest statistic is compared with the largest
+    of all under every rearrangement, the next one with the largest of those that are left.
+
+    Args:
+        observed_M: the statistics, finite, larger the stronger, all on one scale.
+        null_PxM: the same under P rearrangements of the data, that which was observed among them.
+
+    Returns:
+        (M,), at least 1 / P.
+    """
+    observed_M, null_PxM = np.asarray(observed_M, float), np.asarray(null_PxM, float)
     falling = np.argsort(-observed_M, kind="stable")
-    # The largest of each comparison and all that are weaker, pattern by pattern.
-    largest_PxM = np.maximum.accumulate(flipped_PxM[:, falling[::-1]], axis=1)[:, ::-1]
+    # The largest of each comparison and all that are weaker, rearrangement by rearrangement.
+    largest_PxM = np.maximum.accumulate(null_PxM[:, falling[::-1]], axis=1)[:, ::-1]
     p_M = np.empty(len(falling))
     p_M[falling] = np.maximum.accumulate((largest_PxM >= observed_M[falling] - 1e-12).mean(axis=0))
-    return np.where(known_NxM.any(axis=0), p_M, np.nan)
+    return p_M
 
 
 def holm(p: ArrayLike) -> NDArray[np.float64]:

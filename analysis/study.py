@@ -41,6 +41,7 @@ class StudyRecord:
             to human text it is the kind it begins with.
         seeds: all planned seeds; an arm may have been given fewer, see ``seeds_of``.
         arm_seeds: arm to its number of seeds, where it is not all of them.
+        starts: arm to the weights that its generations start from, parent or fresh.
         generations: number of the last planned generation; 0 is a baseline alone.
         settings: what the study was run with; ``settings["commands"]``, a line or a list of
             lines, says how to run it again.
@@ -86,6 +87,7 @@ class StudyRecord:
     ranks: RankTables = field(default_factory=RankTables)
     kinds: Mapping[str, str] = field(default_factory=dict)
     arm_seeds: Mapping[str, int] = field(default_factory=dict)
+    starts: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check the frames once, so that no other function has to."""

@@ -1,6 +1,7 @@
 """Run a study: arms x seeds x generations, then its report (entry point main)."""
 
 import sys
+from collections import Counter
 from typing import Any
 
 from collapse.errors import BadInput
@@ -8,6 +9,7 @@ from collapse.execution.door import chosen, run_door
 from collapse.execution.processes import process_count
 from collapse.execution.study_door import first_error, run_study
 from collapse.parameters.study import StudyFile
+from collapse.stages.plan import plan_study
 from entrypoints import report
 
 
@@ -16,7 +18,8 @@ def experiment(study: StudyFile, given: dict[str, Any]) -> str:
     if process_count() > 1:
         raise BadInput("a study runs its chains side by side by itself: start it without torchrun")
     parameters = chosen("main", study, given)
-    print(what_seeds_can_show(parameters.seeds), file=sys.stderr)
+    for line in what_can_be_shown(study, given):
+        print(line, file=sys.stderr)
     outcome = run_study(study, given, parameters.workers, rerun=parameters.rerun)
     error = first_error(outcome)
     if error and not outcome.walk.outcomes:
@@ -27,14 +30,13 @@ def experiment(study: StudyFile, given: dict[str, Any]) -> str:
     return run_id
 
 
-def what_seeds_can_show(seeds: int) -> str:
-    """One line before any compute is spent: what a two-sided sign-flip test can reach."""
-    from analysis.statistics import least_pairs, least_sign_flip_p
+def what_can_be_shown(study: StudyFile, given: dict[str, Any]) -> list[str]:
+    """A few lines, before any compute is spent: what so many seeds can show of the claims."""
+    from analysis.inference.power import power_lines
 
-    reach = f"{seeds} seeds can reach p = {least_sign_flip_p(seeds):.3g} at the least"
-    if seeds >= least_pairs():
-        return f"power: {reach} (two-sided sign-flip test)"
-    return f"power: {reach}; {least_pairs()} are needed for 0.05, so no claim can be settled"
+    seeds = Counter(chain.arm for chain in plan_study(study, given).chains)
+    most = max(seeds.values())
+    return power_lines(most, study.claims, {arm: n for arm, n in seeds.items() if n < most})
 
 
 if __name__ == "__main__":

@@ -46,6 +46,7 @@ def study_record(prepared: Prepared, parameters: Any) -> StudyRecord:
         ranks=rank_tables(chains),
         completions=reader.stage_table(chains, "quality", "completions.jsonl"),
         kinds={chain.arm: chain.recipe.kind for chain in plan.chains},
+        starts={chain.arm: chain.recipe.start for chain in plan.chains},
         arm_seeds=Counter(chain.arm for chain in plan.chains),
     )
     keep_study_metrics(chains, negative_masses(record))

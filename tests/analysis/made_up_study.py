@@ -133,6 +133,7 @@ def made_up_study(
         "measurements": made_up_measurements(arms, seeds, generations),
         "samples": made_up_samples(arms, seeds, generations),
         "runs": made_up_runs(arms, seeds, generations),
+        "kinds": {arm: arm for arm in arms},
     }
     return StudyRecord(**(fields | changes))
 

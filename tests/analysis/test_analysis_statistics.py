@@ -15,7 +15,9 @@ from analysis.statistics import (
     max_t_p,
     one_sided_sign_flip_p,
     sign_flip_p,
+    step_down_p,
     t_interval,
+    t_p,
 )
 from collapse.errors import BadParameter
 
@@ -188,3 +190,19 @@ def test_holm_by_hand() -> None:
     assert found[0] == 0.01
     assert np.isnan(found[1])
     assert holm([]).size == 0
+
+
+def test_t_p_is_scipys_and_none_without_spread() -> None:
+    values = np.random.default_rng(2).normal(0.5, 1.0, size=7)
+    assert t_p(values) == pytest.approx(stats.ttest_1samp(values, 0.0).pvalue)
+    assert t_p([1.0]) is None
+    # Equal but for rounding: 0.3 - 0.1 is not 0.2 in binary.
+    assert t_p([0.3 - 0.1, 0.2, 0.5 - 0.3]) is None
+    assert t_p([0.0, 0.0]) is None
+
+
+def test_step_down_by_hand() -> None:
+    # Four rearrangements, the first one observed. The largest, 3, is reached by one maximum of
+    # four; the second, 2, by two maxima of the other two columns; the last, 0.5, by three.
+    null = np.array([[2.0, 3.0, 0.5], [1.0, 0.0, 2.5], [0.1, 0.2, 0.3], [0.4, 2.9, 1.0]])
+    assert step_down_p(null[0], null) == pytest.approx([2 / 4, 1 / 4, 3 / 4])

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -149,6 +151,32 @@ def test_effects_table_has_the_paired_numbers() -> None:
     assert (row["p"], row["least_p"]) == (2 / 64, 2 / 64)
 
 
+def test_the_difference_of_two_differences_is_taken_seed_by_seed() -> None:
+    rng = np.random.default_rng(0)
+    rows = []
+    for seed in range(6):
+        base = rng.normal()
+        values = {"a": 0.5, "a0": 0.1, "b": 0.3, "b0": 0.1}
+        for arm, value in values.items():
+            if (arm, seed) != ("b0", 5):
+                noise = 0.001 * rng.normal()
+                rows.append((arm, seed, 2, METRIC, base + value + noise))
+    record = replace(
+        record_with([0.0] * 6),
+        arms=("a", "a0", "b", "b0"),
+        control_arm="a0",
+        measurements=pd.DataFrame(rows, columns=["arm", "seed", "generation", "metric", "value"]),
+    )
+    claim = Claim("c", "", METRIC, "increase", 0.1, ("a", "a0", "b", "b0"), "")
+    verdict = judge(claim, record)
+    assert verdict.estimate == pytest.approx(0.2, abs=0.003)
+    assert verdict.n_seeds == 5
+    assert "Seed 5 left out: no human/nll_nats for all of a and a0 and b and b0" in " ".join(
+        verdict.reasons
+    )
+    assert "(a minus a0) less (b minus b0)" in estimate_in_words(verdict)
+
+
 def level_claim(direction: str, level: float) -> Claim:
     return Claim("c", "", METRIC, direction, level, ("tried",), "", 2)
 
@@ -185,3 +213,56 @@ def test_a_contrast_is_of_two_different_arms_or_one() -> None:
     for contrast in ((), ("a", "a"), ("a", "b", "c")):
         with pytest.raises(BadParameter, match="two different arms of the study, or one"):
             Claim("c", "", METRIC, "increase", 0.1, contrast, "", 1)
+
+
+def similar_claim(margin: float) -> Claim:
+    return Claim("s", "", METRIC, "similar", margin, ("tried", "control"), "")
+
+
+def test_similar_is_supported_within_the_margin_and_refuted_beyond_it() -> None:
+    small = [0.01, -0.01, 0.02, 0.0, -0.02, 0.015]
+    supported = judge(similar_claim(0.05), record_with(small))
+    assert supported.status == "supported"
+    assert supported.p == 1 / 64
+    assert "within the margin of ±0.050 nats a token" in supported.reasons[0]
+    for values in (SIX, [-d for d in SIX]):
+        refuted = judge(similar_claim(0.05), record_with(values))
+        assert (refuted.status, refuted.p) == ("refuted", 2 / 64)
+        assert "outside the margin" in refuted.reasons[0]
+
+
+def test_similar_is_undecided_across_the_margin_or_with_too_few_seeds() -> None:
+    across = judge(similar_claim(0.2), record_with(SIX))
+    assert across.status == "undecided"
+    assert "across the margin" in across.reasons[0]
+    few = judge(similar_claim(0.5), record_with(SIX[:4]))
+    assert (few.status, few.p) == ("undecided", 1 / 16)
+    assert "equivalence p is 0.0625" in few.reasons[0]
+    assert "4 seeds can reach 0.0625 at best" in few.reasons[0]
+    beyond = judge(similar_claim(0.01), record_with(SIX[:4]))
+    assert beyond.status == "undecided"
+    assert "4 seeds: the smallest p" in beyond.reasons[0]
+    one = judge(similar_claim(0.5), record_with(SIX[:1]))
+    assert one.status == "undecided"
+    assert judge(similar_claim(0.5), record_with([])).status == "undecided"
+
+
+def test_no_difference_with_margin_is_not_refuted_as_similar_by_one_outlier() -> None:
+    verdict = judge(similar_claim(0.05), record_with([0.01, 0.0, -0.01, 0.3, 0.0, 0.01]))
+    assert verdict.status == "undecided"
+
+
+def test_a_claim_on_a_lead_is_not_for_effects() -> None:
+    lead = Claim("l", "", METRIC, "increase", 2.0, ("tried", "control"), "", event="truth/x")
+    with pytest.raises(AssertionError, match="claim l is about a lead"):
+        judge(lead, record_with(SIX))
+
+
+def test_seeds_that_an_arm_was_never_given_are_not_left_out() -> None:
+    whole = record_with(SIX)
+    record = StudyRecord(**{**vars(whole), "arm_seeds": {"tried": 4}})
+    pairs = paired_differences(record, METRIC, "tried", "control", 2)
+    assert (pairs.seeds, pairs.left_out) == ((0, 1, 2, 3), ())
+    assert own_values(record, METRIC, "tried", 2).left_out == ()
+    assert own_values(record, METRIC, "control", 2).seeds == tuple(range(6))
+    assert not any("left out" in reason for reason in judge(claim_of("increase"), record).reasons)

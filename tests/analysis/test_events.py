@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.events import first_events
+from analysis.events import chain_events, event_rule, first_events
 from analysis.study import StudyRecord
 from tests.analysis.made_up_study import made_up_study
 
@@ -61,3 +61,35 @@ def test_a_chain_that_stopped_is_observed_only_until_then() -> None:
 
 def test_no_control_no_event() -> None:
     assert first_events(chains("human/nll_nats", replace=[1.0, 2.0])).empty
+
+
+def test_diversity_falls_by_a_tenth_of_the_controls() -> None:
+    metric = "quality/distinct_4"
+    # The same step of 0.02 is a tenth of 0.2 and a fortieth of 0.8.
+    fall = chains(metric, replace=[0.2, 0.2, 0.179, 0.1], fresh=[0.2, 0.2, 0.2, 0.2])
+    assert only_event(fall) == (2, 3, "seen")
+    exactly = chains(metric, replace=[0.2, 0.2, 0.18, 0.18], fresh=[0.2, 0.2, 0.2, 0.2])
+    assert only_event(exactly)[2] == "not seen"
+    large = chains(metric, replace=[0.8, 0.8, 0.78, 0.75], fresh=[0.8, 0.8, 0.8, 0.8])
+    assert only_event(large)[2] == "not seen"
+    rise = chains(metric, replace=[0.2, 0.2, 0.3, 0.4], fresh=[0.2, 0.2, 0.2, 0.2])
+    assert only_event(rise)[2] == "not seen"
+    nothing = chains(metric, replace=[0.2, 0.0, 0.0, 0.0], fresh=[0.2, 0.0, 0.0, 0.0])
+    assert only_event(nothing)[2] == "not seen"
+
+
+def test_only_planned_seeds_have_events() -> None:
+    record = made_up_study(("replace", "mixed", "fresh"), range(4), arm_seeds={"mixed": 2})
+    events = first_events(record)
+    assert (events["event"].value_counts() == 6).all()
+    assert set(events.loc[events["arm"] == "mixed", "seed"]) == {0, 1}
+
+
+def test_the_control_may_be_another_arm_than_the_studys() -> None:
+    record = chains(
+        "human/nll_nats", replace=[1, 1, 1.1, 1.1], static=[1, 1, 1.08, 1.1], fresh=[1] * 4
+    )
+    rule = event_rule("human/nll_nats")
+    assert rule is not None
+    assert list(chain_events(record, rule, "replace", "fresh")["status"]) == ["seen"]
+    assert list(chain_events(record, rule, "replace", "static")["status"]) == ["not seen"]

@@ -282,7 +282,7 @@ def test_the_two_ratios_are_kept_apart(record: StudyRecord) -> None:
     rows = record.measurements
     without = replace(record, measurements=rows[rows["metric"] != f"{H}/legacy_ratio"])
     assert not any("another quantity" in caution for caution in cautions(without, "human"))
-    assert "No lead time is claimed" in cautions(without, "human")[-1]
+    assert "no loss of quality by itself" in cautions(without, "human")[-1]
 
 
 def test_damaged_frames_are_refused(record: StudyRecord) -> None:

@@ -75,11 +75,11 @@ def test_spectral_metrics_have_words_and_units() -> None:
     assert metric_info("hessian/human/bulk_width_se").label == "hessian/human/bulk_width_se"
 
 
-def test_summary_says_what_the_spectra_say_and_claims_no_lead_once(record: StudyRecord) -> None:
+def test_summary_says_what_the_spectra_say_and_what_warned_once(record: StudyRecord) -> None:
     text = markdown_summary(record)
     assert "What the spectra say (human text):" in text
     assert "- Under replace the largest eigenvalue goes from" in text
-    assert text.count("No lead time is claimed") == 1
+    assert text.count("What warned:") == 1
 
 
 def test_view_holds_the_stored_spectrum(record: StudyRecord) -> None:

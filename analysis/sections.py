@@ -1,0 +1,112 @@
+"""The sections of a report: each belongs to one question, and is there where the study asks it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import pandas as pd
+
+from analysis.code.figures import code_plates
+from analysis.code.findings import code_findings
+from analysis.code.section import code_files, code_lines, code_section
+from analysis.early_warning.figures import warning_plates
+from analysis.early_warning.findings import warning_findings, warning_tables
+from analysis.early_warning.section import warning_lines, warning_section
+from analysis.figures import Plate
+from analysis.inference.figures import inference_plates
+from analysis.inference.findings import inference_findings
+from analysis.inference.section import inference_files, inference_lines, inference_section
+from analysis.mechanism.figures import mechanism_plates
+from analysis.mechanism.findings import mechanism_findings
+from analysis.mechanism.section import mechanism_files, mechanism_lines, mechanism_section
+from analysis.ranks.curves import rank_plates
+from analysis.ranks.findings import rank_findings
+from analysis.ranks.section import rank_files, rank_lines, rank_section
+from analysis.spectra_figures import spectral_plates
+from analysis.spectra_section import spectral_lines, spectral_section
+from analysis.study import StudyRecord
+
+Found = TypeVar("Found")
+
+TEMPLATES = {
+    "warnings": "early_warning/section.html.j2",
+    "inference": "inference/section.html.j2",
+    "spectra": "spectra.html.j2",
+    "mechanism": "mechanism/section.html.j2",
+    "ranks": "ranks/section.html.j2",
+    "code": "code/section.html.j2",
+}
+"""Where each section's template lies, in the order of the page."""
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """One section of a report.
+
+    Attributes:
+        told: what its template shows, all in words.
+        plates: its figures.
+        lines: of it in Markdown.
+        files: tables to be saved beside the page, by the name of their file.
+    """
+
+    told: Any
+    plates: tuple[Plate, ...]
+    lines: list[str]
+    files: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+
+def sections(record: StudyRecord) -> dict[str, Section]:
+    """The sections that a study has, by name, in the order of the page."""
+    found = {name: build(record) for name, build in _BUILDERS.items()}
+    return {name: one for name, one in found.items() if one is not None}
+
+
+def _section(
+    found: Found | None,
+    told: Callable[[Found], Any],
+    drawn: Callable[[Found], tuple[Plate, ...]],
+    lines: Callable[[Found], list[str]],
+    files: Callable[[Found], Mapping[str, pd.DataFrame]],
+) -> Section | None:
+    if found is None:
+        return None
+    return Section(told(found), drawn(found), lines(found), files(found))
+
+
+def _warnings(record: StudyRecord) -> Section | None:
+    found = warning_findings(record)
+    return _section(found, warning_section, warning_plates, warning_lines, warning_tables)
+
+
+def _inference(record: StudyRecord) -> Section | None:
+    found = inference_findings(record)
+    return _section(found, inference_section, inference_plates, inference_lines, inference_files)
+
+
+def _spectra(record: StudyRecord) -> Section | None:
+    told = spectral_section(record)
+    return Section(told, spectral_plates(record), spectral_lines(record)) if told else None
+
+
+def _mechanism(record: StudyRecord) -> Section | None:
+    found = mechanism_findings(record)
+    return _section(found, mechanism_section, mechanism_plates, mechanism_lines, mechanism_files)
+
+
+def _ranks(record: StudyRecord) -> Section | None:
+    return _section(rank_findings(record), rank_section, rank_plates, rank_lines, rank_files)
+
+
+def _code(record: StudyRecord) -> Section | None:
+    return _section(code_findings(record), code_section, code_plates, code_lines, code_files)
+
+
+_BUILDERS: dict[str, Callable[[StudyRecord], Section | None]] = {
+    "warnings": _warnings,
+    "inference": _inference,
+    "spectra": _spectra,
+    "mechanism": _mechanism,
+    "ranks": _ranks,
+    "code": _code,
+}
