@@ -154,11 +154,35 @@ def _are_parts_of_names(value: str) -> bool:
     return not value or all(word.replace(".", "_").isidentifier() for word in value.split(","))
 
 
+def ways_of_decoding(text: str) -> list[tuple[float, int, float]]:
+    """Temperature, top-k and top-p of each of a list ``T/K/P,...``; none for an empty one.
+
+    Raises:
+        ValueError: something in it is not so.
+    """
+    found = []
+    for word in text.split(",") if text else []:
+        temperature, top_k, top_p = word.split("/")
+        found.append((float(temperature), int(top_k), float(top_p)))
+    return found
+
+
+def _are_decodings(text: str) -> bool:
+    try:
+        found = ways_of_decoding(text)
+    except ValueError:
+        return False
+    return all(0 < t < 100 and k >= 0 and 0 < p <= 1 for t, k, p in found)
+
+
 NAME = Rule(is_name, "letters, digits, - and _")
 NAMES = Rule(lambda value: all(map(is_name, value.split(","))), "names separated by commas")
 LINE = Rule(_is_line, "a name or a path")
 TOKEN_COUNTS = Rule(_rising(0, 1e15), "rising numbers of tokens separated by commas")
 PERCENTS = Rule(_rising(0, 90), "rising percentages from 0 to 90 separated by commas")
 STRATEGIES = Rule(_are_strategies, "auto, or some of svd, gamma, random separated by commas")
+DECODINGS = Rule(
+    _are_decodings, "TEMPERATURE/TOP_K/TOP_P, such as 0.8/50/1, several separated by commas"
+)
 FREEZE = Rule(_are_parts_of_names, "parts of parameter names separated by commas")
 STUDY = Rule(_is_study, "letters, digits, - and _, or a path that ends in .yaml")

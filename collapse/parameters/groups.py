@@ -7,6 +7,7 @@ study file.
 from dataclasses import dataclass
 
 from collapse.parameters.fields import (
+    DECODINGS,
     FRACTION,
     FREEZE,
     LINE,
@@ -213,6 +214,18 @@ class Recursion:
         "generation from which a chain reads fresh human text, whatever its kind before; 0 for "
         "never",
         NOT_NEGATIVE,
+    )
+    keep_texts: str = setting(
+        "all",
+        "of the texts that a generation writes for the next: all, distinct (no text twice), or the "
+        "likely or unlikely half of them, by their mean loss a token under the writer",
+        one_of("all", "distinct", "likely", "unlikely"),
+    )
+    decodings: str = setting(
+        "",
+        "several ways in which a generation writes for the next, in equal parts: "
+        "TEMPERATURE/TOP_K/TOP_P,...; none for the one of temperature, top_k and top_p",
+        DECODINGS,
     )
     start: str = setting(
         "parent", "weights a generation starts from: parent or fresh", one_of("parent", "fresh")

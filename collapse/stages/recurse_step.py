@@ -21,6 +21,7 @@ from collapse.stages.generation import (
 from collapse.stages.synthesis import synthesise
 from collapse.stages.texts import read_texts, texts_digest, write_texts
 from collapse.stages.workspace import Workspace
+from collapse.stages.writing import decodings_of, sieve_of
 
 SAMPLES_TO_READ = 20
 
@@ -41,7 +42,7 @@ def recurse_step(parameters: RecurseStep, workspace: Workspace) -> Iterator[Meas
     sources = _sources(parameters, workspace, ground, parent)
     portions = compose(parameters, budget, sources)
     if metadata := _metadata(workspace):
-        names = ("kept", "distinct", "dropped", "empty", "cut", "seconds")
+        names = ("kept", "distinct", "dropped", "sifted", "empty", "cut", "seconds")
         yield Measurement(0, {f"synthesis/{name}": metadata[name] for name in names})
     if parameters.start == "parent":
         model = parent
@@ -96,13 +97,15 @@ def _write(
             ground.tokenizer,
             token_budget=budget,
             tokens_per_document=ground.tokens_per_document,
-            decoding=parameters,
+            decodings=decodings_of(parameters),
             encode=ground.encode,
             seed=stream_seed(parameters.seed, "sampling", parameters.generation),
             advance=advance,
+            sieve=sieve_of(parameters.keep_texts, parent, ground),
         )
     write_texts(written.texts, workspace.folder / "synthetic_text")
-    decoding = ("temperature", "top_k", "top_p", "beams", "max_new_tokens", "min_characters")
+    decoding = ("temperature", "top_k", "top_p", "beams", "decodings", "keep_texts")
+    decoding += ("max_new_tokens", "min_characters")
     settings = asdict(parameters)
     metadata = written.diagnosis() | {
         "digest": texts_digest(written.texts),

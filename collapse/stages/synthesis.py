@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from collapse.numerics.streams import stream_seed
 from collapse.parameters.groups import Sampling
 from collapse.stages.arms import Encode
 from collapse.stages.workspace import Advance, by_increments
+from collapse.stages.writing import Sieve
 
 LEAST_YIELD = 0.02
 """A round whose kept text is a smaller share of what was expected ends the chain."""
@@ -28,6 +30,7 @@ class Synthesis:
         drawn: samples drawn.
         empty: samples without a character.
         dropped: samples shorter than the least length, the empty ones included.
+        sifted: samples that were long enough and not kept, as the arm asks.
         cut: samples that reached the greatest length before they ended; they are trained on as if
             they ended there.
         seconds: time taken.
@@ -38,6 +41,7 @@ class Synthesis:
     drawn: int
     empty: int
     dropped: int
+    sifted: int
     cut: int
     seconds: float
 
@@ -50,6 +54,7 @@ class Synthesis:
             "kept": len(self.texts),
             "empty": self.empty,
             "dropped": self.dropped,
+            "sifted": self.sifted,
             "cut": self.cut,
             "distinct": len(set(self.texts)),
             "repeats": len(self.texts) - len(set(self.texts)),
@@ -71,10 +76,11 @@ def synthesise(
     *,
     token_budget: int,
     tokens_per_document: float,
-    decoding: Sampling,
+    decodings: Sequence[Sampling],
     seed: int,
     encode: Encode,
     advance: Advance,
+    sieve: Sieve | None = None,
 ) -> Synthesis:
     """Draw texts from a model until they fill a token budget.
 
@@ -83,10 +89,11 @@ def synthesise(
         tokenizer: its tokenizer.
         token_budget: tokens wanted, each text's end token counted.
         tokens_per_document: expected length, to size the rounds.
-        decoding: temperature, filters and length limits.
+        decodings: temperature, filters and length limits; several write equal parts, by turns.
         seed: seed of this generation's sampling; every round has a stream of its own.
         encode: token ids of texts.
         advance: told the tokens won.
+        sieve: which of the texts are kept; None for all.
 
     Raises:
         SilentModel: a round won next to nothing.
@@ -94,30 +101,34 @@ def synthesise(
     started = time.perf_counter()
     texts: list[str] = []
     token_ids: list[list[int]] = []
-    drawn = empty = cut = won = 0
-    expected = min(tokens_per_document, float(decoding.max_new_tokens))
+    drawn = empty = cut = won = sifted = 0
+    least = max(decodings[0].min_characters, 1)
+    expected = min(tokens_per_document, float(decodings[0].max_new_tokens))
     while won < token_budget:
         # What is missing at the length seen so far, and a little over.
         length = won / drawn if won else expected
         count = int((token_budget - won) / length * 1.02) + 16
-        new = draw(model, tokenizer, count, decoding, stream_seed(seed, "round", drawn))
+        new = _round(model, tokenizer, count, decodings, stream_seed(seed, "round", drawn))
         drawn += count
         empty += sum(not text for text in new.texts)
         cut += new.cut
-        kept = [text for text in new.texts if len(text) >= max(decoding.min_characters, 1)]
+        long = [text for text in new.texts if len(text) >= least]
+        kept = [long[place] for place in sieve(long)] if sieve else long
+        sifted += len(long) - len(kept)
         ids = encode(kept)
         gained = sum(len(document) + 1 for document in ids)
         if gained < LEAST_YIELD * count * expected:
             raise SilentModel(
                 f"the model writes next to nothing: {count} samples gave {gained} tokens in "
-                f"texts of {decoding.min_characters} characters or more"
+                f"texts of {least} characters or more that were kept"
             )
         texts += kept
         token_ids += ids
         won += gained
         advance(gained)
     seconds = time.perf_counter() - started
-    return Synthesis(texts, token_ids, drawn, empty, drawn - len(texts), cut, seconds)
+    dropped = drawn - len(texts) - sifted
+    return Synthesis(texts, token_ids, drawn, empty, dropped, sifted, cut, seconds)
 
 
 @dataclass(frozen=True)
@@ -126,6 +137,22 @@ class Draw:
 
     texts: list[str]
     cut: int
+
+
+def _round(
+    model: Any, tokenizer: Any, count: int, decodings: Sequence[Sampling], seed: int
+) -> Draw:
+    """One round of all decodings, their texts by turns, so that a cut at the end falls on all."""
+    if len(decodings) == 1:
+        return draw(model, tokenizer, count, decodings[0], seed)
+    drawn = [
+        draw(
+            model, tokenizer, len(range(k, count, len(decodings))), one, stream_seed(seed, "way", k)
+        )
+        for k, one in enumerate(decodings)
+    ]
+    by_turns = [text for turn in zip_longest(*(one.texts for one in drawn)) for text in turn]
+    return Draw([text for text in by_turns if text is not None], sum(one.cut for one in drawn))
 
 
 def draw(

@@ -79,7 +79,7 @@ def taught_text(
             teacher.tokenizer,
             token_budget=token_budget,
             tokens_per_document=ground.tokens_per_document,
-            decoding=Sampling(max_new_tokens=context - 1),
+            decodings=[Sampling(max_new_tokens=context - 1)],
             encode=ground.encode,
             seed=stream_seed(parameters.seed, "teacher"),
             advance=advance,

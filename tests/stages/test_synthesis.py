@@ -29,7 +29,7 @@ def run(monkeypatch, texts_of, *, budget=2000, tokens_per_document=40.0, decodin
         None,
         token_budget=budget,
         tokens_per_document=tokens_per_document,
-        decoding=decoding,
+        decodings=[decoding],
         seed=3,
         encode=encode,
         advance=lambda _: None,
