@@ -104,8 +104,10 @@ def _write(
             sieve=sieve_of(parameters.keep_texts, parent, ground),
         )
     write_texts(written.texts, workspace.folder / "synthetic_text")
-    decoding = ("temperature", "top_k", "top_p", "beams", "decodings", "keep_texts")
-    decoding += ("max_new_tokens", "min_characters")
+    decoding = (
+        *("temperature", "top_k", "top_p", "beams", "max_new_tokens", "min_characters"),
+        *("decodings", "keep_texts"),
+    )
     settings = asdict(parameters)
     metadata = written.diagnosis() | {
         "digest": texts_digest(written.texts),
