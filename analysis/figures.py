@@ -57,12 +57,14 @@ class Plate:
         title: the finding in words, as printed on it.
         caption: what is drawn, and how to read it.
         figure: the figure.
+        data: the numbers that are drawn, where no table of the section holds them.
     """
 
     name: str
     title: str
     caption: str
     figure: Figure
+    data: pd.DataFrame | None = None
 
 
 def plates(record: StudyRecord) -> tuple[Plate, ...]:
@@ -138,7 +140,9 @@ def panels_plate(record: StudyRecord, name: str, title: str, metrics: tuple[str,
         )
         if part
     )
-    return Plate(name, title, caption, panels_figure(record, metrics, title))
+    drawn = [over_seeds(record, metric).reset_index().assign(metric=metric) for metric in metrics]
+    data = pd.concat(drawn, ignore_index=True)
+    return Plate(name, title, caption, panels_figure(record, metrics, title), data)
 
 
 def _missing_in_words(record: StudyRecord, metrics: tuple[str, ...]) -> str:

@@ -10,6 +10,7 @@ import jinja2
 import pandas as pd
 
 from analysis.alarms import alarms
+from analysis.answer import answer
 from analysis.cautions import cautions
 from analysis.effects import effects_table
 from analysis.events import EVENT_RULES, first_events
@@ -23,6 +24,7 @@ from analysis.findings import (
     run_counts,
     verdicts,
 )
+from analysis.methods import methods_of
 from analysis.metrics import metric_info
 from analysis.sections import TEMPLATES
 from analysis.statistics import ALPHA
@@ -85,6 +87,7 @@ def render(
         .render(
             record=record,
             alarms=alarms(record),
+            answer=answer(found),
             headline=headline(found),
             verdicts=[(verdict, estimate_in_words(verdict)) for verdict in found],
             cautions=cautions(record, found),
@@ -106,6 +109,7 @@ def render(
             incomplete=incomplete_chains(record),
             settings=_settings_rows(record.settings),
             commands=_commands(record.settings),
+            methods=methods_of(record, sections),
         )
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from analysis.alarms import alarms
+from analysis.answer import answer
 from analysis.cautions import cautions
 from analysis.figures import Plate, plates
 from analysis.findings import (
@@ -36,8 +37,8 @@ SUMMARY_METRICS = (
 def write_report(record: StudyRecord, folder: Path) -> Path:
     """Writes the page, its figures and its numbers.
 
-    They are ``report.html``, ``figures/*.png``, ``measurements.csv``, and the tables of the study's
-    sections.
+    They are ``report.html``, ``figures/*.png`` with the means and bands of trajectories as
+    ``figures/*.csv``, ``measurements.csv``, and the tables of the study's sections.
 
     Args:
         record: the study.
@@ -66,6 +67,9 @@ def write_report(record: StudyRecord, folder: Path) -> Path:
         (folder / "figures").mkdir(parents=True, exist_ok=True)
         for name, picture in pictures.items():
             (folder / "figures" / f"{name}.png").write_bytes(picture)
+        for plate in drawn:
+            if plate.data is not None:
+                plate.data.to_csv(folder / "figures" / f"{plate.name}.csv", index=False)
         record.measurements.to_csv(folder / "measurements.csv", index=False)
         for name, table in files.items():
             table.to_csv(folder / name, index=False)
@@ -87,7 +91,9 @@ def markdown_summary(record: StudyRecord) -> str:
     """
     found = verdicts(record)
     checks = positive_control(record)
-    lines = [f"# {record.name}", "", record.question, "", f"**{headline(found)}**", ""]
+    lines = [f"# {record.name}", "", record.question, ""]
+    lines += [f"**{sentence}**\n" for sentence in answer(found)]
+    lines += [f"**{headline(found)}**", ""]
     lines += [f"**ALARM**: {one}\n" for one in alarms(record)]
     for verdict in found:
         lines.append(f"- **{verdict.status}**: {_one_line(verdict.claim.statement)}")

@@ -9,7 +9,9 @@ import pandas as pd
 from mlflow.entities import Run
 
 from collapse.tracking.runs import artifacts, client, find_runs
+from collapse.tracking.store import tracking_uri
 
+LOCAL_UI = "http://127.0.0.1:5000"
 SAMPLES = 4
 """Sample texts of a generation that are read."""
 
@@ -61,10 +63,19 @@ def stage_runs(experiment: str, chains: Sequence[Run]) -> pd.DataFrame:
                     "status": run.info.status,
                     "seconds": (ended - run.info.start_time) / 1000,
                     "fingerprint": tags["fingerprint"],
+                    "url": page_of(run),
                 }
             )
-    columns = ["run_id", "arm", "seed", "generation", "stage", "status", "seconds", "fingerprint"]
+    columns = ["run_id", "arm", "seed", "generation", "stage", "status", "seconds"]
+    columns += ["fingerprint", "url"]
     return pd.DataFrame(rows, columns=columns).sort_values(["arm", "seed", "generation", "stage"])
+
+
+def page_of(run: Run) -> str:
+    """Where the MLflow UI shows a run: on the tracking server, or on one that `make ui` starts."""
+    uri = tracking_uri()
+    server = uri.rstrip("/") if uri.startswith(("http://", "https://")) else LOCAL_UI
+    return f"{server}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
 
 
 def samples(chains: Sequence[Run]) -> pd.DataFrame:

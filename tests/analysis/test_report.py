@@ -73,11 +73,13 @@ def test_page_has_its_parts_in_order(page: tuple[str, Path]) -> None:
     found = re.findall(r"<h2[^>]*id=\"(\w+)\"", text)
     assert found == [
         "verdict", "control", "numbers", "warnings", "inference", "figures", "samples", "runs",
-        "settings", "again",
+        "settings", "methods", "again",
     ]  # fmt: skip
     said = read(text).text
     for words in (
         "2 claims under test: 2 undecided.",
+        "Undecided: Training on one's own text raises the KL from the truth. KL from the truth",
+        "Sign-flip test Exact p of paired differences over seeds",
         "2 seeds: the smallest p a sign-flip test can reach is 0.5; 6 would reach 0.031",
         "there is no second arm of human text",
         "Met by every chain.",
@@ -164,7 +166,8 @@ def test_thin_studies_still_make_a_page(record: StudyRecord, tmp_path: Path) -> 
 def test_one_chain_of_one_generation_is_drawn(tmp_path: Path) -> None:
     record = made_up_study(arms=("replace",), seeds=(0,), control_arm="", generations=0)
     write_report(only(record, "human/nll_nats"), tmp_path)
-    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["human_loss.png"]
+    drawn = sorted(path.name for path in (tmp_path / "figures").iterdir())
+    assert drawn == ["human_loss.csv", "human_loss.png"]
 
 
 def test_a_metric_outside_the_catalogue_is_in_the_table(tmp_path: Path) -> None:
@@ -197,3 +200,33 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(StoreError, match="taken"):
         write_report(made_up_study(measurements=pd.DataFrame()), tmp_path / "taken")
+
+
+def test_the_means_that_are_drawn_lie_beside_their_pictures(page: tuple[str, Path]) -> None:
+    _, folder = page
+    drawn = {path.stem for path in (folder / "figures").glob("*.png")}
+    tables = {path.stem: pd.read_csv(path) for path in (folder / "figures").glob("*.csv")}
+    assert {"overview", "human_loss"} <= set(tables) <= drawn
+    rows = made_up_study().measurements
+    own = rows.query("metric == 'human/nll_nats' and arm == 'replace' and generation == 3")
+    one = tables["human_loss"].query("arm == 'replace' and generation == 3").iloc[0]
+    assert one["mean"] == pytest.approx(own["value"].mean())
+    assert one["n"] == 2
+
+
+def test_runs_link_to_where_they_can_be_seen(tmp_path: Path) -> None:
+    record = made_up_study()
+    pages = "http://127.0.0.1:5000/#/experiments/1/runs/" + record.runs["run_id"]
+    linked = replace(record, runs=record.runs.assign(url=pages))
+    text = write_report(linked, tmp_path).read_text(encoding="utf-8")
+    for url in pages:
+        assert f'<a href="{url}">' in text
+
+
+def test_methods_are_those_of_the_study(page: tuple[str, Path]) -> None:
+    text, _ = page
+    said = read(text).text
+    assert "KL from the truth The grammar" in said
+    assert "distinct-n" in said
+    assert "Stochastic Lanczos" not in said
+    assert "MAUVE" not in said

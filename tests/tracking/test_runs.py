@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -169,3 +170,16 @@ def test_another_failure_to_log_a_text_is_not_tried_again(label, own_store, monk
     with pytest.raises(OSError, match="disk is gone"):
         runs.log_dataset(run_id, "text", "training", "0123", 5, "")
     assert len(tried) == 1
+
+
+@pytest.mark.parametrize(
+    ("uri", "server"),
+    [
+        ("sqlite:///mlflow.db", "http://127.0.0.1:5000"),
+        ("https://runs.example.org/", "https://runs.example.org"),
+    ],
+)
+def test_a_run_has_a_page_on_its_server_or_on_a_local_one(monkeypatch, uri, server) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    run = SimpleNamespace(info=SimpleNamespace(experiment_id="7", run_id="abc"))
+    assert reader.page_of(run) == f"{server}/#/experiments/7/runs/abc"

@@ -1,0 +1,24 @@
+"""The answer to a study's question in a sentence or two, each with its uncertainty."""
+
+from collections.abc import Sequence
+
+from analysis.early_warning.verdict import LeadVerdict
+from analysis.effects import Verdict
+from analysis.findings import estimate_in_words
+
+_WORDS = {"supported": "Yes", "refuted": "No", "undecided": "Undecided"}
+
+
+def answer(found: Sequence[Verdict | LeadVerdict]) -> tuple[str, ...]:
+    """What the primary claim came to, and the first claim of a lead where there is one.
+
+    The primary claim is the first of the study file; the others stand in the list of verdicts.
+    """
+    leads = [verdict for verdict in found if verdict.claim.is_lead]
+    told = dict.fromkeys((*found[:1], *leads[:1]))
+    return tuple(_sentence(verdict) for verdict in told)
+
+
+def _sentence(verdict: Verdict | LeadVerdict) -> str:
+    statement = " ".join(verdict.claim.statement.split())
+    return f"{_WORDS[verdict.status]}: {statement} {estimate_in_words(verdict)}"
