@@ -62,7 +62,8 @@ METHODS = (
     Method(
         "Thresholds as order statistics",
         "The alarm's threshold, and a bound on false alarms that holds though it was looked for.",
-        "S. S. Wilks, Annals of Mathematical Statistics, 1941; C. J. Clopper and E. S. Pearson, 1934",
+        "S. S. Wilks, Annals of Mathematical Statistics, 1941; C. J. Clopper and E. S. Pearson, "
+        "Biometrika, 1934",
         section="warnings",
     ),
     Method(
