@@ -20,6 +20,7 @@
     mechanism  gradients, drift, similarity of activations
     ranks      how many directions keys use while a model learns: the answers of study 5
     code       what drives the collapse of a code model: the answers of study 4
+    scaling    power laws, task links and the best settings: the answers of study 3
     sections   the report's sections, each with its words, figures and tables
     page       the report's page, from the templates
     report     writes page, figures and numbers; a summary for the terminal

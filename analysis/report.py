@@ -51,7 +51,7 @@ def write_report(record: StudyRecord, folder: Path) -> Path:
         StoreError: if the folder cannot be written.
     """
     every = sections(record)
-    own = [name for name in ("ranks", "code") if name in every and every[name].plates]
+    own = [name for name in ("ranks", "code", "scaling") if name in every and every[name].plates]
     # One training a chain has no course over generations; a study of its own has its own figures.
     general = plates(record) if record.is_recursion or not own else ()
     drawn = [*general, *(plate for one in every.values() for plate in one.plates)]

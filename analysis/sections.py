@@ -22,6 +22,9 @@ from analysis.mechanism.section import mechanism_files, mechanism_lines, mechani
 from analysis.ranks.curves import rank_plates
 from analysis.ranks.findings import rank_findings
 from analysis.ranks.section import rank_files, rank_lines, rank_section
+from analysis.scaling.curves import scaling_plates
+from analysis.scaling.findings import scaling_findings
+from analysis.scaling.section import scaling_files, scaling_lines, scaling_section
 from analysis.spectra_figures import spectral_plates
 from analysis.spectra_section import spectral_lines, spectral_section
 from analysis.study import StudyRecord
@@ -35,6 +38,7 @@ TEMPLATES = {
     "mechanism": "mechanism/section.html.j2",
     "ranks": "ranks/section.html.j2",
     "code": "code/section.html.j2",
+    "scaling": "scaling/section.html.j2",
 }
 """Where each section's template lies, in the order of the page."""
 
@@ -102,6 +106,11 @@ def _code(record: StudyRecord) -> Section | None:
     return _section(code_findings(record), code_section, code_plates, code_lines, code_files)
 
 
+def _scaling(record: StudyRecord) -> Section | None:
+    found = scaling_findings(record)
+    return _section(found, scaling_section, scaling_plates, scaling_lines, scaling_files)
+
+
 _BUILDERS: dict[str, Callable[[StudyRecord], Section | None]] = {
     "warnings": _warnings,
     "inference": _inference,
@@ -109,4 +118,5 @@ _BUILDERS: dict[str, Callable[[StudyRecord], Section | None]] = {
     "mechanism": _mechanism,
     "ranks": _ranks,
     "code": _code,
+    "scaling": _scaling,
 }

@@ -42,6 +42,7 @@ class StudyRecord:
         seeds: all planned seeds; an arm may have been given fewer, see ``seeds_of``.
         arm_seeds: arm to its number of seeds, where it is not all of them.
         starts: arm to the weights that its generations start from, parent or fresh.
+        arm_settings: arm to what its generation 0 is trained with: model, steps, rates.
         generations: number of the last planned generation; 0 is a baseline alone.
         settings: what the study was run with; ``settings["commands"]``, a line or a list of
             lines, says how to run it again.
@@ -88,6 +89,7 @@ class StudyRecord:
     kinds: Mapping[str, str] = field(default_factory=dict)
     arm_seeds: Mapping[str, int] = field(default_factory=dict)
     starts: Mapping[str, str] = field(default_factory=dict)
+    arm_settings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check the frames once, so that no other function has to."""

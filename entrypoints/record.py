@@ -11,6 +11,8 @@ from analysis.study import StudyRecord
 from collapse.errors import BadInput
 from collapse.execution.prepared import Prepared
 from collapse.figures import png_bytes
+from collapse.parameters.fields import parameter_fields
+from collapse.parameters.groups import First, Model, Training
 from collapse.parameters.study import StudyFile
 from collapse.tracking import reader, runs
 from collapse.tracking.metrics import keep_study_metrics
@@ -46,11 +48,18 @@ def study_record(prepared: Prepared, parameters: Any) -> StudyRecord:
         ranks=rank_tables(chains),
         completions=reader.stage_table(chains, "quality", "completions.jsonl"),
         kinds={chain.arm: chain.recipe.kind for chain in plan.chains},
+        arm_settings={chain.arm: training_settings(chain.recipe) for chain in plan.chains},
         starts={chain.arm: chain.recipe.start for chain in plan.chains},
         arm_seeds=Counter(chain.arm for chain in plan.chains),
     )
     keep_study_metrics(chains, negative_masses(record))
     return with_negative_masses(record)
+
+
+def training_settings(recipe: Any) -> dict[str, Any]:
+    """What generation 0 of an arm is trained with, by the names of its settings."""
+    names = [name for group in (Model, First, Training) for name in parameter_fields(group)]
+    return {name: getattr(recipe, name) for name in names}
 
 
 def rank_tables(chains: list[Any]) -> RankTables:
