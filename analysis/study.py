@@ -62,6 +62,8 @@ class StudyRecord:
             order in which they were asked: ``class`` is one of the code study's (R4.3), ``parses``
             whether prompt and completion are Python to the last character, ``kept`` the lines of
             the completion that are, with their prompt; empty for other studies.
+        dynamics: columns arm, seed, step, metric, value: tasks at weights kept on the way; empty
+            where none were.
         ranks: how many directions heads use while generation 0 learns, and what pruning costs.
 
     Raises:
@@ -85,6 +87,7 @@ class StudyRecord:
     spectra: pd.DataFrame = field(default_factory=pd.DataFrame)
     outliers: pd.DataFrame = field(default_factory=pd.DataFrame)
     completions: pd.DataFrame = field(default_factory=pd.DataFrame)
+    dynamics: pd.DataFrame = field(default_factory=pd.DataFrame)
     ranks: RankTables = field(default_factory=RankTables)
     kinds: Mapping[str, str] = field(default_factory=dict)
     arm_seeds: Mapping[str, int] = field(default_factory=dict)

@@ -4,6 +4,8 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
+import pandas as pd
+
 from analysis.ranks import RankTables
 from analysis.spectra import negative_masses, with_negative_masses
 from analysis.spectra_figures import chain_evolution
@@ -14,7 +16,7 @@ from collapse.figures import png_bytes
 from collapse.parameters.fields import parameter_fields
 from collapse.parameters.groups import First, Model, Training
 from collapse.parameters.study import StudyFile
-from collapse.tracking import reader, runs
+from collapse.tracking import reader, runs, seals
 from collapse.tracking.metrics import keep_study_metrics
 from collapse.tracking.reports import log_picture
 
@@ -28,6 +30,7 @@ def study_record(prepared: Prepared, parameters: Any) -> StudyRecord:
             f"the store holds no chain of {plan.experiment!r} with these settings: "
             "run the study first (mlflow run . , or python -m entrypoints.experiment)"
         )
+    seals.require_records(chains)
     spectra, outliers = reader.spectra(chains)
     record = StudyRecord(
         name=plan.experiment,
@@ -46,6 +49,7 @@ def study_record(prepared: Prepared, parameters: Any) -> StudyRecord:
         spectra=spectra,
         outliers=outliers,
         ranks=rank_tables(chains),
+        dynamics=dynamics(chains, parameters.tokens_per_step),
         completions=reader.stage_table(chains, "quality", "completions.jsonl"),
         kinds={chain.arm: chain.recipe.kind for chain in plan.chains},
         arm_settings={chain.arm: training_settings(chain.recipe) for chain in plan.chains},
@@ -54,6 +58,20 @@ def study_record(prepared: Prepared, parameters: Any) -> StudyRecord:
     )
     keep_study_metrics(chains, negative_masses(record))
     return with_negative_masses(record)
+
+
+def dynamics(chains: list[Any], tokens_per_step: int) -> pd.DataFrame:
+    """What `benchmark` found at weights kept on the way: arm, seed, step, metric, value."""
+    table = reader.stage_table(chains, "benchmark", "dynamics.csv")
+    if table.empty:
+        return table
+    known = {"overall": "benchmark/overall", "human": "human/nll_nats"}
+    names = [
+        known.get(task, f"benchmark/{task}/{metric}")
+        for task, metric in zip(table["task"], table["metric"], strict=True)
+    ]
+    table = table.assign(metric=names, step=table["tokens"] / tokens_per_step)
+    return table[["arm", "seed", "step", "metric", "value"]]
 
 
 def training_settings(recipe: Any) -> dict[str, Any]:

@@ -55,14 +55,11 @@ class ScalingFindings:
     missing: tuple[tuple[str, int], ...]
 
 
-def scaling_findings(
-    record: StudyRecord, dynamics: pd.DataFrame | None = None
-) -> ScalingFindings | None:
+def scaling_findings(record: StudyRecord) -> ScalingFindings | None:
     """Work out everything; None for a study of generations, or of one arm or no benchmark.
 
     Args:
         record: the study; ``arm_settings`` says what each arm was trained with.
-        dynamics: columns ``DYNAMICS_COLUMNS``, of an arm that was looked at on its way.
     """
     tables = scaling_tables(record, record.arm_settings)
     if tables is None or len(tables.with_metric(OVERALL)) < 2:
@@ -76,7 +73,7 @@ def scaling_findings(
         tables=tables,
         sizes=shape_arms(tables),
         laws=_laws(tables),
-        returns=_returns(tables, dynamics),
+        returns=_returns(tables, record.dynamics),
         tasks=task_links(tables, numpy_stream(0, "tasks")),
         associations=told,
         not_associated=why,
@@ -113,8 +110,8 @@ def _law(tables: ScalingTables, metric: str, of: str, size: str) -> Law:
     return power_law(of, OVER[size], sizes_A, values_SxA, rng)
 
 
-def _returns(tables: ScalingTables, dynamics: pd.DataFrame | None) -> tuple[Returns, ...]:
-    rows = pd.DataFrame(columns=list(DYNAMICS_COLUMNS)) if dynamics is None else dynamics
+def _returns(tables: ScalingTables, dynamics: pd.DataFrame) -> tuple[Returns, ...]:
+    rows = pd.DataFrame(columns=list(DYNAMICS_COLUMNS)) if dynamics.empty else dynamics
     found = [
         returns(rows, arm, metric)
         for arm in tables.arms

@@ -14,6 +14,8 @@ OVERALL = "benchmark/overall"
 LOSS, BITS = "human/nll_nats", "human/bits_per_byte"
 BODY, TOTAL = "train/body_parameters", "train/parameters"
 _SHAPE = ("preset", "preset_overrides")
+_OF_NO_CONSEQUENCE = ("checkpoint_tokens", "checkpoint_every", "evaluate_every")
+"""When a training is looked at, which changes no weight of it."""
 _NEAR = 1e-9
 
 
@@ -154,7 +156,8 @@ def rate_curves(tables: ScalingTables) -> tuple[tuple[str, ...], ...]:
 
 def _rest(tables: ScalingTables, arm: str, without: Sequence[str] = _SHAPE) -> str:
     """An arm's settings apart from those that may differ, in one text."""
-    return repr(sorted((k, v) for k, v in tables.settings.get(arm, {}).items() if k not in without))
+    apart = {*without, *_OF_NO_CONSEQUENCE}
+    return repr(sorted((k, v) for k, v in tables.settings.get(arm, {}).items() if k not in apart))
 
 
 def _one_a_size(group: Sequence[str], means: pd.Series) -> tuple[str, ...]:

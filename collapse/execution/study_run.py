@@ -2,11 +2,14 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
 
 from collapse.errors import MissingAncestor
 from collapse.execution.local import MakeTask, Walk, walk_alone, walk_together
 from collapse.execution.prepared import Prepared
 from collapse.execution.task import Outcome, Task, only_one
+from collapse.parameters.study import StudyFile
 from collapse.stages.plan import Chain, Step
 from collapse.tracking import runs
 
@@ -89,7 +92,19 @@ def open_chain(prepared: Prepared, chain: Chain) -> str:
     parameters = {"arm": chain.arm, "seed": chain.seed, "corpus": recipe.corpus}
     parameters |= {"preset": recipe.preset, "kind": recipe.kind, "start": recipe.start}
     label = runs.RunLabel(prepared.plan.experiment, chain.name, tags, parameters)
-    return runs.open_run(label).info.run_id
+    run_id = runs.open_run(label).info.run_id
+    runs.keep_hypothesis(run_id, hypothesis(prepared.study))
+    return run_id
+
+
+def hypothesis(study: StudyFile) -> dict[str, Any]:
+    """What a study asks and claims, in words, beside the digest of the claims."""
+    return {
+        "question": study.question,
+        "control": study.control,
+        "claims": [asdict(one) for one in study.claims],
+        "claims_hash": study.claims_hash,
+    }
 
 
 def require_ancestors(prepared: Prepared, target: str) -> None:

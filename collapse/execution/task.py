@@ -22,7 +22,7 @@ from collapse.language.checkpoint import load_checkpoint
 from collapse.stages.device import choose_device, device_name
 from collapse.stages.plan import Chain, Step, parameters_of
 from collapse.stages.workspace import Checkpoint, Inputs, Workspace, no_progress
-from collapse.tracking import metrics, registry, runs
+from collapse.tracking import metrics, registry, runs, seals
 from collapse.tracking.store import first_line, is_store_failure
 
 CHECKPOINT = "checkpoint"
@@ -76,12 +76,15 @@ def run_task(task: Task) -> Outcome:
     """Run a step, or link the finished run of its fingerprint.
 
     Raises:
+        StoreError: that run was changed after it finished.
         CollapseError: what the stage found or refused; its run is closed FAILED.
         KeyboardInterrupt: the run is closed KILLED; the next call goes on from its state.
     """
     started = time.perf_counter()
     with only_one(task.fingerprint):
         found = None if task.rerun else runs.find_finished(task.experiment, task.fingerprint)
+        if found:
+            seals.require_sealed(found)
         if found and task.step.stage in SHARED_STAGES:
             tell(None)
         run_id = found.info.run_id if found else _run(task)
@@ -117,6 +120,7 @@ def _run(task: Task) -> str:
     try:
         with runs.active(run_id, system_metrics=True):
             _execute(task, run_id)
+        seals.seal_run(run_id)
     except KeyboardInterrupt:
         runs.close_run(run_id, "KILLED")
         raise

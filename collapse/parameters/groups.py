@@ -100,7 +100,7 @@ class First:
     checkpoint_tokens: str = setting(
         "",
         "token counts at which the weights of generation 0 are kept on the way, separated by "
-        "commas, 0 for untrained ones; svd_probe looks at each",
+        "commas, 0 for untrained ones; svd_probe and benchmark look at each",
         TOKEN_COUNTS,
     )
     teacher: str = setting(

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ import pandas as pd
 
 from collapse.figures import benchmark_figure, png_bytes
 from collapse.language.presets import parameter_count
-from collapse.language.task_rows import chosen_tasks, task_items
+from collapse.language.pretrained import load_model
+from collapse.language.task_rows import TaskItems, chosen_tasks, task_items
 from collapse.measurement import Measurement
 from collapse.numerics.streams import numpy_stream, stream_seed
 from collapse.parameters.doors import Benchmark
@@ -24,8 +25,12 @@ from collapse.probes.tasks.scores import (
     rescaled_overall,
     score_task,
 )
+from collapse.stages.device import choose_device
+from collapse.stages.dynamics import dynamics_table, on_the_way
 from collapse.stages.generation import load_input, open_ground
-from collapse.stages.workspace import DatasetNote, Workspace
+from collapse.stages.likelihood import likelihood_on_the_way
+from collapse.stages.schedule import points_on_the_way, tokens_trained
+from collapse.stages.workspace import Advance, DatasetNote, Workspace
 
 ITEMS_KEPT = 1000
 """Items of a task whose answers are kept to read; all of them count."""
@@ -33,46 +38,66 @@ CHARACTERS_KEPT = 240
 """Of a question's end and of an answer."""
 
 
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What one set of weights made of the tasks."""
+
+    outcomes: tuple[TaskOutcome, ...]
+    scores: tuple[TaskScore, ...]
+
+
 def benchmark(parameters: Benchmark, workspace: Workspace) -> Iterator[Measurement]:
     """Ask the nine tasks, or some of them, and see how far above chance the answers are.
 
     Leaves ``benchmark.json`` with every number and where the items came from, the model's answers
-    in ``benchmark_items.jsonl``, and a figure.
+    in ``benchmark_items.jsonl``, and a figure. Where generation 0 kept weights on the way
+    (`checkpoint_tokens`), these are asked the same, too, and ``dynamics.csv`` has their scores.
 
     Yields:
-        One measurement at step = generation.
+        For each set of weights on the way, and then the last, ``trajectory/...`` at step = tokens
+        trained on; then ``benchmark/...`` at step = generation.
     """
     ground = open_ground(workspace)
-    model = load_input(workspace, parameters.device)
-    outcomes = _ask(parameters, workspace, model, ground.tokenizer)
-    scores = [
-        score_task(one, numpy_stream(parameters.study_seed, "benchmark", "guesses", one.items.task))
-        for one in outcomes
-    ]
-    overall = rescaled_overall(scores)
-    values = _values(scores) | _overall_values(
+    items = _items(parameters)
+    trained = workspace.inputs.lineage[-1]
+    kept = points_on_the_way(trained)
+    tables: list[pd.DataFrame] = []
+    asked = sum(len(one.rows) for one in items) * (len(kept) + 1)
+    with workspace.progress("benchmark", asked) as advance:
+        for point in kept:
+            model = load_model(point.checkpoint_folder, device=choose_device(parameters.device))
+            look = _look(parameters, workspace, model, ground.tokenizer, items, advance)
+            human = likelihood_on_the_way(model, ground)
+            tables.append(dynamics_table(point.tokens, look.scores, human))
+            yield on_the_way(tables[-1])
+        model = load_input(workspace, parameters.device)
+        look = _look(parameters, workspace, model, ground.tokenizer, items, advance)
+    if kept:
+        human = likelihood_on_the_way(model, ground)
+        tables.append(dynamics_table(tokens_trained(trained), look.scores, human))
+        yield on_the_way(tables[-1])
+        pd.concat(tables).to_csv(workspace.folder / "dynamics.csv", index=False)
+    overall = rescaled_overall(look.scores)
+    values = _values(look.scores) | _overall_values(
         overall,
-        plain_overall(scores),
+        plain_overall(look.scores),
         parameter_count(model),
         _training_seconds(parameters, workspace),
     )
-    _write_summary(parameters, workspace.folder, outcomes, scores, values)
-    _write_answers(workspace.folder, outcomes)
+    _write_summary(parameters, workspace.folder, look, values)
+    _write_answers(workspace.folder, look.outcomes)
     workspace.datasets.extend(
-        DatasetNote(one.items.task, "evaluation", "", one.items.digest, len(one.items.rows))
-        for one in outcomes
+        DatasetNote(one.task, "evaluation", "", one.digest, len(one.rows)) for one in items
     )
     yield Measurement(parameters.generation, values)
     chain = f"gen. {parameters.generation}, {parameters.arm}, seed {parameters.seed}"
-    figure = benchmark_figure(_table(scores), chain, overall.value, overall.error)
+    figure = benchmark_figure(_table(look.scores), chain, overall.value, overall.error)
     (workspace.folder / "benchmark.png").write_bytes(png_bytes(figure))
 
 
-def _ask(
-    parameters: Benchmark, workspace: Workspace, model: Any, tokenizer: Any
-) -> list[TaskOutcome]:
+def _items(parameters: Benchmark) -> list[TaskItems]:
     """All chains of a study are asked the same items, after the same examples."""
-    tasks = [
+    return [
         task_items(
             task,
             parameters.task_data,
@@ -82,18 +107,33 @@ def _ask(
         )
         for task in chosen_tasks(parameters.tasks)
     ]
+
+
+def _look(
+    parameters: Benchmark,
+    workspace: Workspace,
+    model: Any,
+    tokenizer: Any,
+    items: Sequence[TaskItems],
+    advance: Advance,
+) -> Look:
     folder = workspace.state / "tasks"
     shutil.rmtree(folder, ignore_errors=True)
-    with workspace.progress("benchmark", sum(len(one.rows) for one in tasks)) as advance:
-        return run_tasks(
-            model,
-            tokenizer,
-            tasks,
-            folder,
-            shots=parameters.shots,
-            seed=stream_seed(parameters.study_seed, "benchmark", "shots"),
-            advance=advance,
-        )
+    seed = parameters.study_seed
+    outcomes = run_tasks(
+        model,
+        tokenizer,
+        items,
+        folder,
+        shots=parameters.shots,
+        seed=stream_seed(seed, "benchmark", "shots"),
+        advance=advance,
+    )
+    scores = [
+        score_task(one, numpy_stream(seed, "benchmark", "guesses", one.items.task))
+        for one in outcomes
+    ]
+    return Look(tuple(outcomes), tuple(scores))
 
 
 def _values(scores: Sequence[TaskScore]) -> dict[str, float]:
@@ -136,13 +176,12 @@ def _training_seconds(parameters: Benchmark, workspace: Workspace) -> float | No
 def _write_summary(
     parameters: Benchmark,
     folder: Path,
-    outcomes: Sequence[TaskOutcome],
-    scores: Sequence[TaskScore],
+    look: Look,
     values: Mapping[str, float],
 ) -> None:
     """Every number, what was asked, by which definition, and what the model could not read."""
     tasks = {}
-    for outcome, score in zip(outcomes, scores, strict=True):
+    for outcome, score in zip(look.outcomes, look.scores, strict=True):
         tasks[score.task] = asdict(score) | {
             "source": outcome.items.source,
             "digest": outcome.items.digest,

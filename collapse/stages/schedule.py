@@ -68,6 +68,17 @@ def schedule_points(folder: Path) -> tuple[SchedulePoint, ...]:
     return tuple(points)
 
 
+def points_on_the_way(folder: Path) -> tuple[SchedulePoint, ...]:
+    """Those of :func:`schedule_points` but for the end of training, where the model itself is."""
+    return tuple(one for one in schedule_points(folder) if one.tokens < tokens_trained(folder))
+
+
+def tokens_trained(folder: Path) -> int:
+    """Tokens that a training predicted in all its steps."""
+    summary = json.loads((folder / "training_summary.json").read_text())
+    return int(summary["ledger"]["tokens_seen"])
+
+
 def planned_points(parameters: Baseline) -> tuple[PlannedPoint, ...]:
     """The optimizer steps after which `checkpoint_tokens` asks for the weights.
 

@@ -24,14 +24,12 @@ from collapse.probes.heads import (
     rank_table,
 )
 from collapse.stages.device import choose_device
-from collapse.stages.generation import Ground, load_input, open_ground
-from collapse.stages.likelihood import text_likelihood
+from collapse.stages.generation import load_input, open_ground
+from collapse.stages.likelihood import likelihood_on_the_way
 from collapse.stages.probe_batch import RankBatch, rank_batch
-from collapse.stages.schedule import schedule_points
+from collapse.stages.schedule import points_on_the_way, tokens_trained
 from collapse.stages.workspace import Workspace
 
-TRAJECTORY_DOCUMENTS = 200
-"""Held-out documents that the loss along a schedule is measured on."""
 MEANS = ("participation_ratio", "participation_ratio_sq", "rank_90")
 
 
@@ -66,22 +64,21 @@ def svd_probe(parameters: SvdProbe, workspace: Workspace) -> Iterator[Measuremen
     ground = open_ground(workspace)
     batch = rank_batch(parameters, workspace, ground)
     trained = workspace.inputs.lineage[-1]
-    tokens_trained = _tokens_trained(trained)
-    on_the_way = [one for one in schedule_points(trained) if one.tokens < tokens_trained]
+    on_the_way, end = points_on_the_way(trained), tokens_trained(trained)
     looks: dict[int, Look] = {}
     losses: dict[int, float] = {}
     with workspace.progress("singular values of heads", len(on_the_way) + 1) as advance:
         for point in on_the_way:
             model = load_model(point.checkpoint_folder, device=choose_device(parameters.device))
             looks[point.tokens] = _look(model, batch, parameters)
-            losses[point.tokens] = _loss(model, ground)
+            losses[point.tokens] = likelihood_on_the_way(model, ground).nll_nats
             yield _on_the_way(point.tokens, looks[point.tokens], losses[point.tokens])
             advance(1)
         model = load_input(workspace, parameters.device)
-        looks[tokens_trained] = last = _look(model, batch, parameters)
+        looks[end] = last = _look(model, batch, parameters)
         if on_the_way:
-            losses[tokens_trained] = _loss(model, ground)
-            yield _on_the_way(tokens_trained, last, losses[tokens_trained])
+            losses[end] = likelihood_on_the_way(model, ground).nll_nats
+            yield _on_the_way(end, last, losses[end])
         advance(1)
     _write_tables(workspace.folder, looks, losses, _pairs(model, batch))
     _write_summary(parameters, workspace.folder, batch)
@@ -131,12 +128,6 @@ def _of_gains(model: Any) -> dict[str, float]:
     return values
 
 
-def _loss(model: Any, ground: Ground) -> float:
-    """Nats a token on held-out human text that no probe looks at."""
-    texts = ground.human.heldout("test")[:TRAJECTORY_DOCUMENTS]
-    return text_likelihood(model, ground, texts).nll_nats
-
-
 def _on_the_way(tokens: int, look: Look, loss_nats: float) -> Measurement:
     values = {f"trajectory/{name}": value for name, value in look.values.items()}
     return Measurement(tokens, values | {"trajectory/human/nll_nats": loss_nats})
@@ -148,11 +139,6 @@ def _pairs(model: Any, batch: RankBatch) -> GainPairs | None:
         return None
     keys = [one.keys_KxNxE for one in head_matrices(model, batch.input_ids_BxT, "post_norm")]
     return gain_pairs(keys, key_gains(model))
-
-
-def _tokens_trained(trained: Path) -> int:
-    summary = json.loads((trained / "training_summary.json").read_text())
-    return int(summary["ledger"]["tokens_seen"])
 
 
 def _width(look: Look) -> int:

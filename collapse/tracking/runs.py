@@ -264,3 +264,8 @@ def fixed_claims(experiment: str) -> str:
     """The digest of the claims that was written down first; empty where none was."""
     known = client().get_experiment_by_name(experiment)
     return known.tags.get(CLAIMS_TAG, "") if known else ""
+
+
+def keep_hypothesis(run_id: str, content: Mapping[str, Any]) -> None:
+    """Write what a chain is to put to the test among its artifacts, before its first stage runs."""
+    client().log_dict(run_id, dict(content), "hypothesis.json")

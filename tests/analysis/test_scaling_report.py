@@ -23,7 +23,8 @@ from tests.analysis.test_report import read
 def found_in(
     rows: pd.DataFrame | None = None, dynamics: pd.DataFrame | None = None
 ) -> ScalingFindings:
-    found = scaling_findings(study_of_scaling(rows), dynamics)
+    looked_at = pd.DataFrame() if dynamics is None else dynamics
+    found = scaling_findings(study_of_scaling(rows, dynamics=looked_at))
     assert found is not None
     return found
 

@@ -427,13 +427,21 @@ class SmallMemory(nn.Module):
 def test_out_of_memory_halves_the_micro_batch():
     expected = losses(train(llama(), STREAM, RECIPE, seed=0))
     small = SmallMemory(llama())
-    assert losses(train(small, STREAM, RECIPE, seed=0)) == pytest.approx(expected, rel=1e-5)
+    measured = list(train(small, STREAM, RECIPE, seed=0))
+    assert losses(measured) == pytest.approx(expected, rel=1e-5)
     assert small.refused == 2  # 5 rows, 3 rows; then 2 for good
+    assert measured[-1].values["train/micro_batch"] == 2
 
     nothing_fits = SmallMemory(llama())
     nothing_fits.forward = lambda **_: (_ for _ in ()).throw(torch.OutOfMemoryError("full"))
     with pytest.raises(torch.OutOfMemoryError):
         list(train(nothing_fits, STREAM, RECIPE, seed=0))
+
+
+def test_the_micro_batch_is_told_as_it_was():
+    for asked, took in ((0, 5), (3, 3), (9, 5)):
+        *_, last = train(llama(), STREAM, replace(RECIPE, micro_batch=asked), seed=0)
+        assert last.values["train/micro_batch"] == took
 
 
 def test_what_cannot_be_trained_is_named_at_the_call():

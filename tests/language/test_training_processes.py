@@ -100,6 +100,9 @@ def test_a_killed_run_ends_in_the_same_bits(tmp_path):
         assert measured.values["gradient/norm"] == known.values["gradient/norm"]
 
 
+OF_THE_MACHINE = {"train/tokens_per_second", "train/seconds", "train/micro_batch"}
+
+
 def test_two_processes_give_the_losses_of_one(tmp_path):
     """Five sequences a step: one process takes two, the other three."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
@@ -119,8 +122,9 @@ def test_two_processes_give_the_losses_of_one(tmp_path):
         assert len(rank["measurements"]) == len(expected)
         for (step, values), known in zip(rank["measurements"], expected, strict=True):
             assert step == known.step
-            for name in set(known.values) - {"train/tokens_per_second", "train/seconds"}:
+            for name in set(known.values) - OF_THE_MACHINE:
                 assert values[name] == pytest.approx(known.values[name], rel=1e-4), name
+        assert rank["measurements"][-1][1]["train/micro_batch"] == 1
     assert ranks[0]["weights"] == ranks[1]["weights"]
     total = sum(p.double().abs().sum().item() for p in model.parameters())
     assert ranks[0]["weights"] == pytest.approx(total, rel=1e-5)

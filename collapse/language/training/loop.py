@@ -77,8 +77,9 @@ def train(
         clipping); with a teacher ``train/teacher_kl_nats`` (of the last step); and
         ``validation/nll_nats`` per token when validated. At the end also
         ``train/learning_rate_sum`` and, with Muon, ``train/muon_learning_rate_sum``: the rates
-        added up over all steps, by which trainings with other optimizers are matched, and
-        ``train/seconds`` of all steps, those before a kill too. The step is steps done.
+        added up over all steps, by which trainings with other optimizers are matched,
+        ``train/seconds`` of all steps, those before a kill too, and ``train/micro_batch``, the
+        sequences that a device took at once. The step is steps done.
 
     Raises:
         BadCorpus: stream or validation is too short.
@@ -208,6 +209,7 @@ class _Run:
             values["gradient/norm"] = self.last.gradient_norm
         if self.done == self.recipe.steps:
             values |= self.rate_sums() | {"train/seconds": self.seconds}
+            values["train/micro_batch"] = float(self.stepper.micro_batch)
         self.loss_sum_nats, self.loss_steps = 0.0, 0
         self.timed_seconds, self.timed_steps = 0.0, 0
         return values

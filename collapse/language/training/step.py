@@ -107,6 +107,12 @@ class OptimizerStep:
             self.accelerator.device.type, enabled=recipe.precision == "fp16"
         )
 
+    @property
+    def micro_batch(self) -> int:
+        """Sequences that the first process's device takes at once, as far as it got."""
+        share = self.batches.sequences_per_step // self.accelerator.num_processes
+        return min(self.micro_rows, share)
+
     def take(self, step: int) -> StepOutcome:
         """Take optimizer step ``step`` (from 0).
 
