@@ -10,6 +10,7 @@ from pathlib import Path
 
 from analysis.kept import read_record
 from analysis.report import markdown_summary, write_report
+from analysis.sections import sections
 from collapse.errors import CollapseError
 
 
@@ -21,11 +22,12 @@ def main(words: list[str] | None = None) -> int:
     given = parser.parse_args(words)
     try:
         record = read_record(given.record)
-        path = write_report(record, given.to)
+        found = sections(record)
+        path = write_report(record, given.to, found)
     except CollapseError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    print(markdown_summary(record))
+    print(markdown_summary(record, found))
     print(path.absolute())
     return 0
 

@@ -1,6 +1,6 @@
 """A study's report: one page that needs nothing beside it, its figures, its numbers, a summary."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from analysis.alarms import alarms
@@ -17,7 +17,7 @@ from analysis.findings import (
     verdicts,
 )
 from analysis.page import Picture, render
-from analysis.sections import sections
+from analysis.sections import Section, sections
 from analysis.study import StudyRecord
 from analysis.tables import mean_and_sd, measured_metrics
 from collapse.errors import StoreError
@@ -34,7 +34,9 @@ SUMMARY_METRICS = (
 )
 
 
-def write_report(record: StudyRecord, folder: Path) -> Path:
+def write_report(
+    record: StudyRecord, folder: Path, found: Mapping[str, Section] | None = None
+) -> Path:
     """Writes the page, its figures and its numbers.
 
     They are ``report.html``, ``figures/*.png`` with the means and bands of trajectories as
@@ -43,6 +45,7 @@ def write_report(record: StudyRecord, folder: Path) -> Path:
     Args:
         record: the study.
         folder: where to; made if it is not there.
+        found: the record's sections, where they are known already.
 
     Returns:
         The path of the page. It holds its own pictures and style and asks for nothing else.
@@ -50,19 +53,20 @@ def write_report(record: StudyRecord, folder: Path) -> Path:
     Raises:
         StoreError: if the folder cannot be written.
     """
-    every = sections(record)
-    own = [name for name in ("ranks", "code", "scaling") if name in every and every[name].plates]
+    every = sections(record) if found is None else found
+    drawn_in = {name: one.plates() for name, one in every.items()}
+    own = [name for name in ("ranks", "code", "scaling") if drawn_in.get(name)]
     # One training a chain has no course over generations; a study of its own has its own figures.
     general = plates(record) if record.is_recursion or not own else ()
-    drawn = [*general, *(plate for one in every.values() for plate in one.plates)]
+    drawn = [*general, *(plate for some in drawn_in.values() for plate in some)]
     pictures = {plate.name: png_bytes(plate.figure) for plate in drawn}
 
     def shown(some: Iterable[Plate]) -> list[Picture]:
         return [(plate.title, plate.caption, pictures[plate.name]) for plate in some]
 
-    told = {name: (one.told, shown(one.plates)) for name, one in every.items()}
+    told = {name: (one.told(), shown(drawn_in[name])) for name, one in every.items()}
     page = render(record, shown(general), told)
-    files = {name: table for one in every.values() for name, table in one.files.items()}
+    files = {name: table for one in every.values() for name, table in one.files().items()}
     try:
         (folder / "figures").mkdir(parents=True, exist_ok=True)
         for name, picture in pictures.items():
@@ -80,32 +84,33 @@ def write_report(record: StudyRecord, folder: Path) -> Path:
     return path
 
 
-def markdown_summary(record: StudyRecord) -> str:
+def markdown_summary(record: StudyRecord, found: Mapping[str, Section] | None = None) -> str:
     """The verdict and the leading numbers in a few lines of Markdown.
 
     Args:
         record: the study.
+        found: the record's sections, where they are known already.
 
     Returns:
         Text for a terminal's last lines or a page of results, ending in a newline.
     """
-    found = verdicts(record)
+    judged = verdicts(record)
     checks = positive_control(record)
     lines = [f"# {record.name}", "", record.question, ""]
-    lines += [f"**{sentence}**\n" for sentence in answer(found)]
-    lines += [f"**{headline(found)}**", ""]
+    lines += [f"**{sentence}**\n" for sentence in answer(judged)]
+    lines += [f"**{headline(judged)}**", ""]
     lines += [f"**ALARM**: {one}\n" for one in alarms(record)]
-    for verdict in found:
+    for verdict in judged:
         lines.append(f"- **{verdict.status}**: {_one_line(verdict.claim.statement)}")
         lines.append(f"  {estimate_in_words(verdict)} {' '.join(verdict.reasons)}".rstrip())
     lines.append("")
     if record.is_recursion:
         lines += [f"Positive control: {positive_control_in_words(checks)}", ""]
     lines += _markdown_table(record)
-    for section in sections(record).values():
-        lines += section.lines
+    for section in (sections(record) if found is None else found).values():
+        lines += section.lines()
     lines += ["What may not be concluded:", ""]
-    lines += [f"- {caution}" for caution in cautions(record, found)]
+    lines += [f"- {caution}" for caution in cautions(record, judged)]
     counts = run_counts(record.runs)
     lines += [
         "",

@@ -1,7 +1,8 @@
 """The sections of a report: each belongs to one question, and is there where the study asks it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import pandas as pd
@@ -25,6 +26,7 @@ from analysis.ranks.section import rank_files, rank_lines, rank_section
 from analysis.scaling.curves import scaling_plates
 from analysis.scaling.findings import scaling_findings
 from analysis.scaling.section import scaling_files, scaling_lines, scaling_section
+from analysis.spectra import spectral_texts
 from analysis.spectra_figures import spectral_plates
 from analysis.spectra_section import spectral_lines, spectral_section
 from analysis.study import StudyRecord
@@ -45,7 +47,7 @@ TEMPLATES = {
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """One section of a report.
+    """One section of a report: its findings are there, the rest is made when it is asked for.
 
     Attributes:
         told: what its template shows, all in words.
@@ -54,10 +56,10 @@ class Section:
         files: tables to be saved beside the page, by the name of their file.
     """
 
-    told: Any
-    plates: tuple[Plate, ...]
-    lines: list[str]
-    files: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    told: Callable[[], Any]
+    plates: Callable[[], tuple[Plate, ...]]
+    lines: Callable[[], list[str]]
+    files: Callable[[], Mapping[str, pd.DataFrame]] = dict
 
 
 def sections(record: StudyRecord) -> dict[str, Section]:
@@ -75,7 +77,7 @@ def _section(
 ) -> Section | None:
     if found is None:
         return None
-    return Section(told(found), drawn(found), lines(found), files(found))
+    return Section(*(partial(make, found) for make in (told, drawn, lines, files)))
 
 
 def _warnings(record: StudyRecord) -> Section | None:
@@ -89,8 +91,10 @@ def _inference(record: StudyRecord) -> Section | None:
 
 
 def _spectra(record: StudyRecord) -> Section | None:
-    told = spectral_section(record)
-    return Section(told, spectral_plates(record), spectral_lines(record)) if told else None
+    if not spectral_texts(record):
+        return None
+    made = (spectral_section, spectral_plates, spectral_lines)
+    return Section(*(partial(make, record) for make in made))
 
 
 def _mechanism(record: StudyRecord) -> Section | None:

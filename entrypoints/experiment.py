@@ -1,7 +1,6 @@
 """Run a study: arms x seeds x generations, then its report (entry point main)."""
 
 import sys
-from collections import Counter
 from typing import Any
 
 from collapse.errors import BadInput
@@ -9,7 +8,7 @@ from collapse.execution.door import chosen, run_door
 from collapse.execution.processes import process_count
 from collapse.execution.study_door import first_error, run_study
 from collapse.parameters.study import StudyFile
-from collapse.stages.plan import plan_study
+from collapse.stages.plan import planned_seeds
 from entrypoints import report
 
 
@@ -34,7 +33,7 @@ def what_can_be_shown(study: StudyFile, given: dict[str, Any]) -> list[str]:
     """A few lines, before any compute is spent: what so many seeds can show of the claims."""
     from analysis.inference.power import power_lines
 
-    seeds = Counter(chain.arm for chain in plan_study(study, given).chains)
+    seeds = planned_seeds(study, given)
     most = max(seeds.values())
     return power_lines(most, study.claims, {arm: n for arm, n in seeds.items() if n < most})
 

@@ -16,6 +16,7 @@ from collapse.figures import png_bytes
 from collapse.parameters.fields import parameter_fields
 from collapse.parameters.groups import First, Model, Training
 from collapse.parameters.study import StudyFile
+from collapse.stages.dynamics import metric_name
 from collapse.tracking import reader, runs, seals
 from collapse.tracking.metrics import keep_study_metrics
 from collapse.tracking.reports import log_picture
@@ -65,11 +66,7 @@ def dynamics(chains: list[Any], tokens_per_step: int) -> pd.DataFrame:
     table = reader.stage_table(chains, "benchmark", "dynamics.csv")
     if table.empty:
         return table
-    known = {"overall": "benchmark/overall", "human": "human/nll_nats"}
-    names = [
-        known.get(task, f"benchmark/{task}/{metric}")
-        for task, metric in zip(table["task"], table["metric"], strict=True)
-    ]
+    names = [metric_name(*row) for row in zip(table["task"], table["metric"], strict=True)]
     table = table.assign(metric=names, step=table["tokens"] / tokens_per_step)
     return table[["arm", "seed", "step", "metric", "value"]]
 

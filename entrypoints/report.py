@@ -22,16 +22,18 @@ def write(prepared: Prepared, parameters: Any) -> str:
     """Write `reports/<experiment>/report.html`, log it as a run, and print the verdict."""
     from analysis.kept import write_record
     from analysis.report import markdown_summary, write_report
+    from analysis.sections import sections
     from collapse.tracking.reports import log_report
     from entrypoints.record import keep_evolutions, study_record
 
     experiment = prepared.plan.experiment
     record = study_record(prepared, parameters)
-    path = write_report(record, Path("reports") / experiment)
+    found = sections(record)
+    path = write_report(record, Path("reports") / experiment, found)
     write_record(record, path.parent / "record")
     run_id = log_report(experiment, prepared.study.name, path.parent)
     keep_evolutions(prepared, record)
-    print(markdown_summary(record))
+    print(markdown_summary(record, found))
     print(path.absolute())
     return run_id
 

@@ -38,6 +38,11 @@ def dynamics_table(tokens: int, scores: Sequence[TaskScore], human: Likelihood) 
     return table.astype({"value": float, "stderr": float, "floor": float})
 
 
+def metric_name(task: str, metric: str) -> str:
+    """The name that a row's number has of trained weights."""
+    return _OF_NO_TASK.get(task, f"benchmark/{task}/{metric}")
+
+
 def on_the_way(table: pd.DataFrame) -> Measurement:
     """The rows of one set of weights as metrics at step = tokens.
 
@@ -46,7 +51,7 @@ def on_the_way(table: pd.DataFrame) -> Measurement:
     """
     values: dict[str, float] = {}
     for row in table.to_dict("records"):
-        name = _OF_NO_TASK.get(row["task"], f"benchmark/{row['task']}/{row['metric']}")
+        name = metric_name(row["task"], row["metric"])
         values[f"trajectory/{name}"] = row["value"]
         if np.isfinite(row["stderr"]):
             values[f"trajectory/{name}_stderr"] = row["stderr"]

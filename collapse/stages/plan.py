@@ -188,12 +188,10 @@ def plan_study(study: StudyFile, given: Mapping[str, Any]) -> Plan:
     An arm may ask for fewer seeds than the study, `seeds` among its own settings.
     """
     whole = study.door(Experiment, given)
-    arms = study.arms if whole.arms == "study" else whole.arms.split(",")
+    seeds = planned_seeds(study, given)
     steps: dict[str, Step] = {}
     for seed in range(whole.seeds):
-        for arm in arms:
-            if seed >= study.door(Experiment, given, arm).seeds:
-                continue
+        for arm in (arm for arm, most in seeds.items() if seed < most):
             chain = plan_chain(
                 study,
                 given,
@@ -204,6 +202,13 @@ def plan_study(study: StudyFile, given: Mapping[str, Any]) -> Plan:
             )
             steps |= {step.key: step for step in chain.steps}
     return Plan(experiment_name(study, given), tuple(steps.values()))
+
+
+def planned_seeds(study: StudyFile, given: Mapping[str, Any]) -> dict[str, int]:
+    """The arms that are asked for, each with its number of seeds, never more than the study's."""
+    whole = study.door(Experiment, given)
+    arms = study.arms if whole.arms == "study" else whole.arms.split(",")
+    return {arm: min(whole.seeds, study.door(Experiment, given, arm).seeds) for arm in arms}
 
 
 def merge_equal(plan: Plan, fingerprints: Mapping[str, str]) -> Plan:
