@@ -98,10 +98,14 @@ def home() -> Path:
 
 
 @contextmanager
-def only_one(name: str) -> Iterator[None]:
+def only_one(name: str, waiting: str = "") -> Iterator[None]:
     """Hold a lock of this machine: a second process waits, and then finds what was made.
 
     The system releases the lock of a process that dies, however it dies.
+
+    Args:
+        name: of the lock's file.
+        waiting: a line to say before waiting for another process; empty to wait in silence.
     """
     try:
         locks = home() / "locks"
@@ -110,7 +114,12 @@ def only_one(name: str) -> Iterator[None]:
     except OSError as error:
         raise StoreError(f"{home()} cannot be written: {error.strerror}") from error
     with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if waiting:
+                say(waiting)
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 

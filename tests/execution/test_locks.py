@@ -1,0 +1,78 @@
+"""Two processes that want the same: one works, the other waits and says so."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collapse.execution import study_door, study_run
+from collapse.execution.local import Walk
+from collapse.execution.prepared import prepare_plan
+from collapse.execution.study_door import run_study
+from collapse.execution.task import only_one
+from collapse.parameters.study import load_study
+from collapse.stages.plan import plan_study
+from collapse.tracking.store import connect
+
+
+def test_a_second_holder_says_that_it_waits_and_then_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLLAPSE_HOME", str(tmp_path))
+    order: list[str] = []
+
+    def second() -> None:
+        with only_one("study", "waiting for the first"):
+            order.append("second in")
+
+    with only_one("study", "nobody waits here"):
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join(0.3)
+        assert thread.is_alive()
+        order.append("first out")
+    thread.join(10)
+    assert order == ["first out", "second in"]
+    assert capfd.readouterr().err == "waiting for the first\n"
+
+
+@pytest.mark.parametrize(("name", "together"), [("quickstart", False), ("another", True)])
+def test_a_study_is_walked_by_one_launch_at_a_time(
+    name: str,
+    together: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.setenv("COLLAPSE_HOME", str(tmp_path))
+    both, met = threading.Barrier(2), []
+
+    def walk(*_: object, **__: object) -> Walk:
+        try:
+            both.wait(20 if together else 0.5)
+            met.append(True)
+        except threading.BrokenBarrierError:
+            met.append(False)
+        return Walk()
+
+    monkeypatch.setattr(study_run, "run_plan", walk)
+    connect()
+    study = load_study("quickstart")
+    calls: list[dict[str, Any]] = [{"seeds": 1}, {"seeds": 1, "name": name}]
+    # Python's own parser, which fingerprints go through, is not safe between threads.
+    plans = [prepare_plan(study, plan_study(study, given)) for given in calls]
+    ready = {prepared.plan.experiment: prepared for prepared in plans}
+    monkeypatch.setattr(study_door, "prepare_plan", lambda _study, plan: ready[plan.experiment])
+    launches = [
+        threading.Thread(target=run_study, args=(study, given, 1), kwargs={"rerun": False})
+        for given in calls
+    ]
+    for launch in launches:
+        launch.start()
+    for launch in launches:
+        launch.join(60)
+    assert met == [together] * 2
+    assert capfd.readouterr().err.count("this launch waits") == (not together)
