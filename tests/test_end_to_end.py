@@ -18,7 +18,9 @@ from tests.conftest import MICRO, ROOT, environment, open_door
 
 CHAIN = "quickstart.replace.seed0"
 PROBE = "--probe_tokens 256 --probe_parts 2 --probe_vectors 2 --density_steps 2"
-MICRO_STUDY = [*MICRO, *PROBE.split(), "--seeds", "2", "--generations", "2", "--samples", "12"]
+ASKED = ["--tasks", "arithmetic", "--limit", "3"]
+MICRO_STUDY = [*MICRO, *PROBE.split(), *ASKED, "--seeds", "2", "--generations", "2"]
+MICRO_STUDY += ["--samples", "12"]
 
 
 def client_of(folder: Path) -> mlflow.MlflowClient:
