@@ -20,6 +20,9 @@ from analysis.inference.section import inference_files, inference_lines, inferen
 from analysis.mechanism.figures import mechanism_plates
 from analysis.mechanism.findings import mechanism_findings
 from analysis.mechanism.section import mechanism_files, mechanism_lines, mechanism_section
+from analysis.origins.figures import origin_plates
+from analysis.origins.findings import origin_findings
+from analysis.origins.section import origin_files, origin_lines, origin_section
 from analysis.ranks.curves import rank_plates
 from analysis.ranks.findings import rank_findings
 from analysis.ranks.section import rank_files, rank_lines, rank_section
@@ -34,6 +37,7 @@ from analysis.study import StudyRecord
 Found = TypeVar("Found")
 
 TEMPLATES = {
+    "origins": "origins/section.html.j2",
     "warnings": "early_warning/section.html.j2",
     "inference": "inference/section.html.j2",
     "spectra": "spectra.html.j2",
@@ -77,7 +81,15 @@ def _section(
 ) -> Section | None:
     if found is None:
         return None
-    return Section(*(partial(make, found) for make in (told, drawn, lines, files)))
+    return Section(
+        partial(told, found), partial(drawn, found), partial(lines, found), partial(files, found)
+    )
+
+
+def _origins(record: StudyRecord) -> Section | None:
+    return _section(
+        origin_findings(record), origin_section, origin_plates, origin_lines, origin_files
+    )
 
 
 def _warnings(record: StudyRecord) -> Section | None:
@@ -93,8 +105,11 @@ def _inference(record: StudyRecord) -> Section | None:
 def _spectra(record: StudyRecord) -> Section | None:
     if not spectral_texts(record):
         return None
-    made = (spectral_section, spectral_plates, spectral_lines)
-    return Section(*(partial(make, record) for make in made))
+    return Section(
+        partial(spectral_section, record),
+        partial(spectral_plates, record),
+        partial(spectral_lines, record),
+    )
 
 
 def _mechanism(record: StudyRecord) -> Section | None:
@@ -116,6 +131,7 @@ def _scaling(record: StudyRecord) -> Section | None:
 
 
 _BUILDERS: dict[str, Callable[[StudyRecord], Section | None]] = {
+    "origins": _origins,
     "warnings": _warnings,
     "inference": _inference,
     "spectra": _spectra,

@@ -15,6 +15,7 @@ COMPLETION_COLUMNS = (
     *("arm", "seed", "generation"),
     *("prompt", "completion", "class", "parses", "kept"),
 )
+ORIGIN_COLUMNS = ("arm", "seed", "generation", "inherited_nats", "drawn_nats", "passed_nats")
 RUN_COLUMNS = ("run_id", "arm", "seed", "generation", "stage", "status", "seconds", "fingerprint")
 
 SPECTRUM_COLUMNS = ("arm", "seed", "generation", "text", "probe", "step", "alpha", "beta")
@@ -62,6 +63,8 @@ class StudyRecord:
             order in which they were asked: ``class`` is one of the code study's (R4.3), ``parses``
             whether prompt and completion are Python to the last character, ``kept`` the lines of
             the completion that are, with their prompt; empty for other studies.
+        origins: columns ``ORIGIN_COLUMNS``, what the text that a generation read had lost of the
+            truth before; empty where the truth is not known.
         dynamics: columns arm, seed, step, metric, value: tasks at weights kept on the way; empty
             where none were.
         ranks: how many directions heads use while generation 0 learns, and what pruning costs.
@@ -88,6 +91,7 @@ class StudyRecord:
     outliers: pd.DataFrame = field(default_factory=pd.DataFrame)
     completions: pd.DataFrame = field(default_factory=pd.DataFrame)
     dynamics: pd.DataFrame = field(default_factory=pd.DataFrame)
+    origins: pd.DataFrame = field(default_factory=pd.DataFrame)
     ranks: RankTables = field(default_factory=RankTables)
     kinds: Mapping[str, str] = field(default_factory=dict)
     arm_seeds: Mapping[str, int] = field(default_factory=dict)
@@ -105,6 +109,7 @@ class StudyRecord:
             "spectra": _checked(self.spectra, "spectra", SPECTRUM_COLUMNS),
             "outliers": _checked(self.outliers, "outliers", OUTLIER_COLUMNS),
             "completions": _checked(self.completions, "completions", COMPLETION_COLUMNS),
+            "origins": _checked(self.origins, "origins", ORIGIN_COLUMNS),
         }
         for name, frame in frames.items():
             object.__setattr__(self, name, frame)

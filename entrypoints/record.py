@@ -1,11 +1,13 @@
 """What a study's chains measured, as the analysis wants it: plain tables and plain values."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 
+from analysis.origins.passed_on import passed_on
 from analysis.ranks import RankTables
 from analysis.spectra import negative_masses, with_negative_masses
 from analysis.spectra_figures import chain_evolution
@@ -33,6 +35,7 @@ def study_record(prepared: Prepared, parameters: Any) -> StudyRecord:
         )
     seals.require_records(chains)
     spectra, outliers = reader.spectra(chains)
+    measured = reader.measurements(chains)
     record = StudyRecord(
         name=plan.experiment,
         question=study.question,
@@ -44,13 +47,14 @@ def study_record(prepared: Prepared, parameters: Any) -> StudyRecord:
         claims=study.claims,
         claims_hash=runs.fixed_claims(plan.experiment),
         claims_changed=runs.fixed_claims(plan.experiment) not in {"", study.claims_hash},
-        measurements=reader.measurements(chains),
+        measurements=measured,
         samples=reader.samples(chains),
         runs=reader.stage_runs(plan.experiment, chains),
         spectra=spectra,
         outliers=outliers,
         ranks=rank_tables(chains),
         dynamics=dynamics(chains, parameters.tokens_per_step),
+        origins=origins(chains, measured, plan.chains),
         completions=reader.stage_table(chains, "quality", "completions.jsonl"),
         kinds={chain.arm: chain.recipe.kind for chain in plan.chains},
         arm_settings={chain.arm: training_settings(chain.recipe) for chain in plan.chains},
@@ -69,6 +73,24 @@ def dynamics(chains: list[Any], tokens_per_step: int) -> pd.DataFrame:
     names = [metric_name(*row) for row in zip(table["task"], table["metric"], strict=True)]
     table = table.assign(metric=names, step=table["tokens"] / tokens_per_step)
     return table[["arm", "seed", "step", "metric", "value"]]
+
+
+def origins(chains: list[Any], measured: pd.DataFrame, planned: Sequence[Any]) -> pd.DataFrame:
+    """What the texts that generations read had lost of the truth, where that can be known.
+
+    Not of arms whose texts are not drawn as `quality` draws: several decodings, sifted texts, or
+    human text that is a choice of all.
+    """
+    scores = reader.stage_table(chains, "quality", "origins.csv")
+    read = reader.stage_table(chains, "quality", "origins_read.csv")
+    plain = [chain.arm for chain in planned if _draws_plainly(chain.recipe)]
+    if scores.empty or read.empty:
+        return pd.DataFrame()
+    return passed_on(scores[scores["arm"].isin(plain)], read, measured)
+
+
+def _draws_plainly(recipe: Any) -> bool:
+    return (recipe.decodings, recipe.keep_texts, recipe.training_text) == ("", "all", "all")
 
 
 def training_settings(recipe: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 metric     how to speak of one metric
 models     likelihoods, distance from the truth, training
+origins    where the distance from the truth comes from
 spectral   Hessians
 texts      what a model's text is like: variety, repetition, copies, beside human text
 code       Python that was completed (study 4)

@@ -4,6 +4,7 @@ from analysis.metrics.code import CODE_METRICS
 from analysis.metrics.mechanism import MECHANISM_METRICS, layer_metric
 from analysis.metrics.metric import Metric
 from analysis.metrics.models import MODEL_METRICS
+from analysis.metrics.origins import ORIGIN_METRICS
 from analysis.metrics.spectral import TEXTS, spectral_metrics
 from analysis.metrics.tasks import TASK_METRICS
 from analysis.metrics.texts import TEXT_METRICS
@@ -15,6 +16,7 @@ _CATALOGUE = {
     metric.name: metric
     for metrics in (
         MODEL_METRICS,
+        ORIGIN_METRICS,
         TEXT_METRICS,
         CODE_METRICS,
         MECHANISM_METRICS,

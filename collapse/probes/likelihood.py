@@ -1,7 +1,7 @@
 """How likely texts are under a causal language model."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,9 @@ from collapse.probes.measuring import measuring
 
 LOGITS_BYTES = 1 << 28
 """What the float32 logits of one batch may take; one row at a time may take more."""
+
+OfRow = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""From float32 next-token logits (L, V) and the tokens that came (L,) to K numbers each, (K, L)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,20 +107,59 @@ def token_nll(
         BadModel: the weights are not float32.
         BadParameter: batch_size or window is not positive.
     """
+    sums_SxK = sequence_sums(model, sequences, _of_row, batch_size=batch_size, window=window)
+    tokens_S = np.array([len(sequence) - 1 for sequence in sequences], dtype=np.int64)
+    nll_S, entropy_S, top1_S = sums_SxK.T
+    return Likelihood(nll_S, tokens_S, entropy_S, top1_S)
+
+
+def _of_row(logits_LxV: torch.Tensor, labels_L: torch.Tensor) -> torch.Tensor:
+    """(3, L): of each predicted token NLL and entropy, in nats, and the top-1 probability."""
+    log_p_LxV = logits_LxV.log_softmax(dim=-1)
+    nll_L = -log_p_LxV.gather(1, labels_L[:, None])[:, 0]
+    # entr, not p log p: a probability that underflows to zero adds zero, not nan.
+    p_LxV = log_p_LxV.exp()
+    entropy_L = torch.special.entr(p_LxV).sum(dim=-1)
+    return torch.stack([nll_L, entropy_L, p_LxV.amax(dim=-1)])
+
+
+def sequence_sums(
+    model: nn.Module,
+    sequences: Sequence[Sequence[int]],
+    of_row: OfRow,
+    *,
+    batch_size: int,
+    window: int | None = None,
+) -> np.ndarray:
+    """Sums over the predicted tokens of each sequence of what is taken from their distributions.
+
+    The way of `token_nll`, whose errors and other arguments it has.
+
+    Args:
+        model: as there.
+        sequences: as there.
+        of_row: takes the numbers from one sequence's next-token logits.
+        batch_size: as there.
+        window: as there.
+
+    Returns:
+        float64 (S, K).
+    """
     _check(model, sequences, batch_size, window)
     context = getattr(getattr(model, "config", None), "max_position_embeddings", None)
     limits = [limit for limit in (context, window) if limit]
     windows = _windows(sequences, min(limits, default=None))
     windows.sort(key=lambda window: -len(window[1]))
-    sums_Sx3 = np.zeros((len(sequences), 3), dtype=np.float64)
+    of_windows: list[np.ndarray] = []
     with measuring(model) as device:
         for batch in _batches(windows, batch_size, _vocabulary(model, windows[0][1], device)):
-            sums_Bx3 = _batch_sums([tokens for _, tokens in batch], model, device)
-            # Windows of one sequence may share a batch: an indexed += would take one of them.
-            np.add.at(sums_Sx3, [sequence for sequence, _ in batch], sums_Bx3)
-    tokens_S = np.array([len(sequence) - 1 for sequence in sequences], dtype=np.int64)
-    nll_S, entropy_S, top1_S = sums_Sx3.T
-    return Likelihood(nll_S, tokens_S, entropy_S, top1_S)
+            texts = [tokens for _, tokens in batch]
+            of_windows.append(_batch_sums(texts, model, of_row, device))
+    sums_WxK = np.concatenate(of_windows)
+    sums_SxK = np.zeros((len(sequences), sums_WxK.shape[1]), dtype=np.float64)
+    # A sequence may have several windows: an indexed += would take one of them.
+    np.add.at(sums_SxK, [sequence for sequence, _ in windows], sums_WxK)
+    return sums_SxK
 
 
 def _check(
@@ -175,9 +217,9 @@ def _batches(
 
 
 def _batch_sums(
-    windows: Sequence[np.ndarray], model: nn.Module, device: torch.device
+    windows: Sequence[np.ndarray], model: nn.Module, of_row: OfRow, device: torch.device
 ) -> np.ndarray:
-    """(B, 3): of each window's predicted tokens the sums of NLL, entropy (nats) and top-1."""
+    """(B, K): sums over each window's predicted tokens."""
     inputs = np.zeros((len(windows), max(map(len, windows)) - 1), dtype=np.int64)
     for row, tokens in enumerate(windows):
         inputs[row, : len(tokens) - 1] = tokens[:-1]
@@ -187,13 +229,8 @@ def _batch_sums(
     # Row by row: no padding to mask, and one row's probabilities in memory, not the batch's.
     for tokens, logits_LxV in zip(windows, logits_BxLxV, strict=True):
         labels_L = torch.from_numpy(tokens[1:]).to(device)
-        log_p_LxV = logits_LxV[: len(labels_L)].float().log_softmax(dim=-1)
-        nll_L = -log_p_LxV.gather(1, labels_L[:, None])[:, 0]
-        # entr, not p log p: a probability that underflows to zero adds zero, not nan.
-        p_LxV = log_p_LxV.exp()
-        entropy_L = torch.special.entr(p_LxV).sum(dim=-1)
-        top1_L = p_LxV.amax(dim=-1)
-        sums.append(torch.stack([nll_L, entropy_L, top1_L]).cpu().double().sum(dim=1))
+        of_tokens_KxL = of_row(logits_LxV[: len(labels_L)].float(), labels_L)
+        sums.append(of_tokens_KxL.cpu().double().sum(dim=1))
     return torch.stack(sums).numpy()
 
 

@@ -14,6 +14,7 @@ from analysis.study import StudyRecord
 from collapse.claims import claims_hash
 from collapse.errors import BadInput
 from tests.analysis.made_up_code import study_of_code
+from tests.analysis.made_up_origins import made_up_origins
 from tests.analysis.made_up_ranks import made_up_ranks, study_of_ranks
 from tests.analysis.made_up_study import KL_CLAIM, made_up_study
 
@@ -41,8 +42,8 @@ def same(one: StudyRecord, two: StudyRecord) -> None:
 
 @pytest.mark.parametrize(
     "record",
-    [HONEST, study_of_ranks(made_up_ranks()), study_of_code()],
-    ids=["plain", "ranks", "code"],
+    [HONEST, study_of_ranks(made_up_ranks()), study_of_code(), made_up_origins()],
+    ids=["plain", "ranks", "code", "origins"],
 )
 def test_what_is_read_is_what_was_written(record: StudyRecord, tmp_path: Path) -> None:
     record = replace(record, claims_hash=claims_hash(record.claims))

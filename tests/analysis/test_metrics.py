@@ -3,11 +3,12 @@ import pytest
 from analysis.metrics import is_error, metric_info
 from analysis.metrics.code import CODE_METRICS
 from analysis.metrics.models import MODEL_METRICS
+from analysis.metrics.origins import ORIGIN_METRICS
 from analysis.metrics.tasks import TASK_METRICS, TASKS
 from analysis.metrics.texts import TEXT_METRICS
 from collapse.language.task_rows import TASK_NAMES
 
-METRICS = (*MODEL_METRICS, *TEXT_METRICS, *CODE_METRICS, *TASK_METRICS)
+METRICS = (*MODEL_METRICS, *ORIGIN_METRICS, *TEXT_METRICS, *CODE_METRICS, *TASK_METRICS)
 
 
 def test_every_metric_is_in_the_catalogue_once() -> None:

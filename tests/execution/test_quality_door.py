@@ -1,5 +1,6 @@
 """The door `quality` on stories and on Python, looked at through MLflow's own client."""
 
+import csv
 import json
 import math
 from pathlib import Path
@@ -77,6 +78,26 @@ def test_texts_to_read_and_reasons_lie_beside_the_numbers(stories: Any) -> None:
     assert len(table) > 10
 
 
+def test_the_distance_from_the_truth_is_split_and_adds_up(stories: Any) -> None:
+    metrics, folder = stories
+    names = [f"origin/{part}_nats" for part in ("sampling", "fitting", "decoding", "total")]
+    sampling, fitting, decoding, total = (metrics[name] for name in names)
+    assert sampling + fitting + decoding == pytest.approx(total)
+    assert total == pytest.approx(metrics["truth/kl_nats_per_story"])
+    assert decoding == 0
+    assert all(metrics[f"{name}_se"] >= 0 for name in names)
+    with (folder / "origins.csv").open() as file:
+        rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+    assert sum(row["truth"] - row["refit"] for row in rows) / len(rows) == pytest.approx(
+        sampling, abs=1e-5
+    )
+    with (folder / "origins_read.csv").open() as file:
+        (read,) = csv.DictReader(file)
+    assert read["source"] == "synthetic_gen1"
+    assert int(read["texts"]) > 0
+    assert metrics["origin/read_valid_fraction"] == int(read["stories"]) / int(read["texts"])
+
+
 def test_python_is_completed_classed_and_parsed_beside_what_people_wrote(code: Any) -> None:
     metrics, folder = code
     kinds = ("mode_collapse", "repetitive", "good", "partial", "noise")
@@ -92,6 +113,7 @@ def test_python_is_completed_classed_and_parsed_beside_what_people_wrote(code: A
     assert len(rows) == 4 * len(CODE_PROMPTS)
     assert {row["prompt"] for row in rows} == set(CODE_PROMPTS)
     assert "truth/valid_fraction" not in metrics
+    assert not [name for name in metrics if name.startswith("origin/")]
     missing = json.loads((folder / "quality.json").read_text())["not_measured"]
     assert missing["quality/coherence"] == "the corpus is too small to have a judge"
 

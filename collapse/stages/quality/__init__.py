@@ -7,6 +7,7 @@ truth       stories alone: distance from the known distribution
 copied      how much of the samples stands in the training text
 continued   human beginnings, continued: BLEU and ROUGE-L against the human ends
 judged      coherence and MAUVE, on the features of the corpus's judge
+origins     stories alone: the distance split into sampling, fitting and decoding
 coded       Python prompts, completed: classes, parsing, names
 """
 

@@ -40,16 +40,18 @@ def training_texts(lineage: Sequence[Path]) -> Iterator[str]:
 
     Of a random subsample of all text so far, everything it was drawn from.
     """
-    newest = lineage[-1]
-    for source in json.loads((newest / "ledger.json").read_text())["sources"]:
-        match source:
-            case "human_fresh":
-                folder = newest / "human_text"
-            case "human_static":
-                folder = lineage[0] / "human_text"
-            case "teacher":
-                folder = newest / "teacher_text"
-            case _:
-                generation = int(source.removeprefix("synthetic_gen"))
-                folder = lineage[generation] / "synthetic_text"
-        yield from read_texts(folder)
+    for source in json.loads((lineage[-1] / "ledger.json").read_text())["sources"]:
+        yield from read_texts(source_folder(source, lineage))
+
+
+def source_folder(source: str, lineage: Sequence[Path]) -> Path:
+    """Where a source of the newest generation's training text lies, in full."""
+    match source:
+        case "human_fresh":
+            return lineage[-1] / "human_text"
+        case "human_static":
+            return lineage[0] / "human_text"
+        case "teacher":
+            return lineage[-1] / "teacher_text"
+        case _:
+            return lineage[int(source.removeprefix("synthetic_gen"))] / "synthetic_text"

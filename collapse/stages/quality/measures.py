@@ -50,6 +50,16 @@ class Measures:
         """A share of the samples."""
         self._keep(name, share_interval(marked_S))
 
+    def rarity(self, name: str, marked_S: ArrayLike) -> None:
+        """Minus the logarithm of a share of the samples, in nats; nothing where none is marked."""
+        share = share_interval(marked_S)
+        if share is None or share.value == 0 or share.low is None or share.high is None:
+            return
+        value, error = -math.log(share.value), (share.standard_error or 0.0) / share.value
+        # Of a share that is one, rounding puts the upper end a hair below.
+        low = min(value, -math.log(share.high))
+        self._keep(name, Interval(value, low, -math.log(share.low), error))
+
     def of_set(self, statistics: SetStatistics, texts: int) -> None:
         """Statistics of the set of so many samples."""
         if not self.has_intervals:

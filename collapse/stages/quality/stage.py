@@ -16,6 +16,7 @@ from collapse.stages.quality.continued import measure_continued
 from collapse.stages.quality.copied import measure_copied
 from collapse.stages.quality.judged import measure_judged
 from collapse.stages.quality.measures import Measures
+from collapse.stages.quality.origins import measure_origins
 from collapse.stages.quality.said import measure_said
 from collapse.stages.quality.truth import measure_truth
 from collapse.stages.synthesis import draw
@@ -57,6 +58,8 @@ def quality(parameters: Quality, workspace: Workspace) -> Iterator[Measurement]:
         measure_coded(measures, parameters, ground, model, workspace.folder)
     held_out = [*test, *ground.human.heldout("calibration")]
     measure_judged(measures, parameters, workspace, held_out, samples)
+    if spoken is not None:
+        measure_origins(measures, parameters, ground, model, workspace, human, spoken)
 
     _write_samples(workspace, samples, spoken)
     measures.write(workspace.folder / "quality.json")
