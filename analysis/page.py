@@ -108,7 +108,7 @@ def render(
             runs=_run_rows(record.runs),
             incomplete=incomplete_chains(record),
             settings=_settings_rows(record.settings),
-            commands=_commands(record.settings),
+            commands=commands(record.settings),
             methods=methods_of(record, sections),
         )
     )
@@ -225,12 +225,12 @@ def _settings_rows(settings: Mapping[str, object]) -> list[tuple[str, str]]:
     return [(str(key), _plain(value)) for key, value in settings.items() if key != "commands"]
 
 
-def _commands(settings: Mapping[str, object]) -> list[str]:
+def commands(settings: Mapping[str, object]) -> list[str]:
     """The lines that run the study again, from ``settings["commands"]``."""
-    commands = settings.get("commands", ())
-    if isinstance(commands, str):
-        return commands.splitlines()
-    return [str(line) for line in commands] if isinstance(commands, (list, tuple)) else []
+    lines = settings.get("commands", ())
+    if isinstance(lines, str):
+        return lines.splitlines()
+    return [str(line) for line in lines] if isinstance(lines, (list, tuple)) else []
 
 
 def _plain(value: object) -> str:

@@ -17,6 +17,7 @@ from analysis.findings import (
     verdicts,
 )
 from analysis.page import Picture, render
+from analysis.results_page import results_page
 from analysis.sections import Section, sections
 from analysis.study import StudyRecord
 from analysis.tables import mean_and_sd, measured_metrics
@@ -39,8 +40,9 @@ def write_report(
 ) -> Path:
     """Writes the page, its figures and its numbers.
 
-    They are ``report.html``, ``figures/*.png`` with the means and bands of trajectories as
-    ``figures/*.csv``, ``measurements.csv``, and the tables of the study's sections.
+    They are ``report.html``, ``README.md`` (the same in short, to be kept beside code),
+    ``figures/*.png`` with the means and bands of trajectories as ``figures/*.csv``,
+    ``measurements.csv``, and the tables of the study's sections.
 
     Args:
         record: the study.
@@ -77,6 +79,8 @@ def write_report(
         record.measurements.to_csv(folder / "measurements.csv", index=False)
         for name, table in files.items():
             table.to_csv(folder / name, index=False)
+        summary = markdown_summary(record, every)
+        (folder / "README.md").write_text(results_page(record, summary, drawn), encoding="utf-8")
         path = folder / "report.html"
         path.write_text(page, encoding="utf-8")
     except OSError as error:

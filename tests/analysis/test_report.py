@@ -68,6 +68,15 @@ def test_page_holds_every_figure_and_needs_nothing_else(page: tuple[str, Path]) 
     assert "url(" not in text
 
 
+def test_the_page_in_short_shows_the_figures_beside_it(page: tuple[str, Path]) -> None:
+    _, folder = page
+    in_short = (folder / "README.md").read_text(encoding="utf-8")
+    shown = re.findall(r"!\[.+\]\((figures/\w+\.png)\)", in_short)
+    assert {folder / one for one in shown} == set((folder / "figures").glob("*.png"))
+    assert "Nothing failed." in in_short
+    assert "mlflow run ." in in_short.split("## Again")[1]
+
+
 def test_page_has_its_parts_in_order(page: tuple[str, Path]) -> None:
     text, _ = page
     found = re.findall(r"<h2[^>]*id=\"(\w+)\"", text)
@@ -142,6 +151,8 @@ def test_failed_runs_and_broken_chains_are_shown_and_counted(tmp_path: Path) -> 
     assert "replace, seed 0: last measured at generation 1" in parsed.text
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert page.count('<tr class="broken">') == 2
+    in_short = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert in_short.count("- FAILED: ") == 1
 
 
 @pytest.mark.parametrize(
