@@ -15,6 +15,7 @@ _HOMES = {
     "head_ranks": "collapse.probes.heads",
     "legacy_spectrum": "collapse.numerics.spectrum",
     "classify_completion": "collapse.numerics.completion_classes",
+    "EarlyWarning": "collapse.watch",
 }
 
 __all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]

@@ -59,3 +59,9 @@ def test_what_a_claim_is_about() -> None:
     assert LEAD.is_lead
     assert not LEAD.is_level
     assert replace(LEAD, event=None, contrast=("base",)).is_level
+
+
+def test_a_claim_on_no_event_keeps_the_digest_it_had_before_there_were_leads() -> None:
+    changes = {"id": "a", "statement": "b", "indicator": "quality/collapse_rate", "margin": 0.5}
+    changes |= {"direction": "increase", "contrast": ("x", "y"), "refuted_if": "c", "event": None}
+    assert claims_hash([replace(LEAD, **changes)]) == "3d31119c57bb5b43"

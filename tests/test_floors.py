@@ -27,6 +27,14 @@ FLOORS = {
         "collapse.numerics",
     },
     "collapse.tracking": {"collapse.tracking", "collapse.parameters"},
+    "collapse.watch": {
+        "collapse.watch",
+        "collapse.tracking",
+        "collapse.figures",
+        "collapse.probes",
+        "collapse.language",
+        "collapse.numerics",
+    },
     "collapse.execution": {
         "collapse.execution",
         "collapse.stages",

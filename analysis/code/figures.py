@@ -106,8 +106,14 @@ def parse_plate(tables: CodeTables) -> Plate | None:
     title = parse_title(tables)
     figure = new_figure(title, 5.4)
     axes = figure.subplots()
-    for arm in arms:
+    believed = [arm for arm in arms if arm not in tables.alarming]
+    for arm in believed:
         _draw_point(axes, tables, arm)
+    margin = axes.get_xlim()[0]
+    for arm in (arm for arm in arms if arm in tables.alarming):
+        _draw_alarming(axes, tables, arm, margin if believed else None)
+    if believed:
+        axes.set_xlim(left=margin)
     handles = [_point_handle(tables, arm) for arm in arms]
     handles += _draw_ceiling(axes, tables)
     # Room for whole markers at either end.
@@ -162,7 +168,7 @@ def _arm_label(tables: CodeTables, arm: str) -> str:
 
 
 def _draw_point(axes: Axes, tables: CodeTables, arm: str) -> None:
-    """An arm's means with what is known of them; hollow where the likelihood is not believed."""
+    """An arm's means with what is known of them."""
     looks = _looks(tables, arm)
     bits, bits_errors = _mean_and_errors(tables, BITS, arm, 1.0)
     rate, rate_errors = _mean_and_errors(tables, PARSE, arm, 100.0)
@@ -175,15 +181,21 @@ def _draw_point(axes: Axes, tables: CodeTables, arm: str) -> None:
         capsize=2.5,
         **looks,
     )
-    if arm in tables.alarming:
-        axes.annotate(
-            f"{arm}:\nnot to be believed",
-            (bits, rate),
-            xytext=(9, 7),
-            textcoords="offset points",
-            fontsize=SMALL_PT,
-            color=INK,
-        )
+
+
+def _draw_alarming(axes: Axes, tables: CodeTables, arm: str, margin: float | None) -> None:
+    """A hollow marker; at the margin of the others, whose axis its bits would only stretch."""
+    bits, rate = (float(tables.of(name, arm).mean()) for name in (BITS, PARSE))
+    place = bits if margin is None else margin
+    axes.plot([place], [100 * rate], clip_on=False, **_looks(tables, arm))
+    axes.annotate(
+        f"{arm}: {bits:.2f} bits, not to be believed",
+        (place, 100 * rate),
+        xytext=(10, -4),
+        textcoords="offset points",
+        fontsize=SMALL_PT,
+        color=INK,
+    )
 
 
 def _mean_and_errors(
