@@ -3,21 +3,23 @@
 # make check  formatter, linter, type checker
 # make bench  measurements beside peers, in one run
 # make lock   requirements.lock, from pyproject.toml
+# make server a shared tracking server: MLflow before PostgreSQL, on loopback (docs/server.md)
 # make ui     the MLflow UI on what was run here
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 STUDY ?= quickstart
+PORT ?= 5000
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test check bench lock mlproject ui setup clean
+.PHONY: run test check bench lock mlproject server ui setup clean
 
 run: setup
 	$(BIN)/python -m entrypoints.experiment --study $(STUDY)
 
 test: setup
-	$(BIN)/python -m pytest -n auto --maxprocesses 4
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
 
 check: setup
 	$(BIN)/ruff format --check .
@@ -42,12 +44,16 @@ lock:
 	build/lock/bin/pip install -qq --disable-pip-version-check -r build/lock/in.txt
 	(echo "# Written by 'make lock' from pyproject.toml. No build tags and no hashes for torch: its CPU"; \
 	 echo "# build has another name on every index."; \
-	 build/lock/bin/pip freeze --exclude-editable | sed 's/^torch==\([0-9.]*\).*/torch==\1/') > requirements.lock
+	 build/lock/bin/pip freeze --exclude-editable | sed -e 's/^torch==\([0-9.]*\).*/torch==\1/' \
+	   -e "s/^pgserver==.*/&; $$(sed -n 's/.*"pgserver==[^;]*; \(.*\)",/\1/p' pyproject.toml)/") > requirements.lock
 	rm -rf build/lock
 
 mlproject: setup
 	$(BIN)/python -c "from collapse.parameters.mlproject import mlproject; print(mlproject(), end='')" > MLproject.new
 	mv MLproject.new MLproject
+
+server: setup
+	@$(BIN)/python -m collapse.tracking.server --port $(PORT)
 
 ui: setup
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db

@@ -6,20 +6,29 @@ from typing import Any
 from collapse.errors import BadInput
 from collapse.execution.door import chosen, run_door
 from collapse.execution.processes import process_count
-from collapse.execution.study_door import first_error, run_study
+from collapse.execution.study_door import first_error, prepare_study, run_study
 from collapse.parameters.study import StudyFile
 from collapse.stages.plan import planned_seeds
+from collapse.tracking.store import connect
 from entrypoints import report
 
 
-def experiment(study: StudyFile, given: dict[str, Any]) -> str:
-    """Say what so few seeds can show, run what is missing, write the report."""
+def experiment(study: StudyFile, given: dict[str, Any]) -> str | None:
+    """Say what so few seeds can show, run what is missing, write the report; or name the price."""
     if process_count() > 1:
         raise BadInput("a study runs its chains side by side by itself: start it without torchrun")
     parameters = chosen("main", study, given)
+    prepared = prepare_study(study, given)
+    if not parameters.dry_run:
+        connect()
     for line in what_can_be_shown(study, given):
         print(line, file=sys.stderr)
-    outcome = run_study(study, given, parameters.workers, rerun=parameters.rerun)
+    if parameters.dry_run:
+        from collapse.execution.price import price_lines
+
+        print("\n".join(price_lines(study, given, parameters)))
+        return None
+    outcome = run_study(prepared, parameters)
     error = first_error(outcome)
     if error and not outcome.walk.outcomes:
         raise error

@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.tracking_server import Server, serving
 
 # One thread a process: two test processes on two cores, and the bits that stages are made with.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -43,7 +45,7 @@ def open_door(
         env=environment(**more),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
 
 
@@ -56,3 +58,13 @@ def micro_chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "stdout").write_text(made.stdout)
     (folder / "stderr").write_text(made.stderr)
     return folder
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """One tracking server for all tests that need one; mark them `on_server`: one worker has it."""
+    with serving() as one:
+        yield one
+
+
+on_server = pytest.mark.xdist_group("server")

@@ -1,142 +1,71 @@
-"""The local executor: walks a plan with one worker a core, or in this process alone."""
+"""The local crew: one worker process a core of this machine, or one a GPU."""
 
 import os
 import signal
-import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.queues import SimpleQueue
-
-from tqdm import tqdm
 
 from collapse.errors import StoreError
 from collapse.execution.task import Outcome, Task, run_task
 from collapse.stages.device import GPU_VARIABLE
-from collapse.stages.plan import Plan, Step
 from collapse.tracking.store import silence
 
-MakeTask = Callable[[Step, Mapping[str, Outcome]], Task]
 
+class LocalCrew:
+    """A pool of worker processes."""
 
-@dataclass
-class Walk:
-    """How far a plan has been walked.
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._running: dict[Future[Outcome], tuple[int, str]] = {}
+        self._submitted = 0
+        # Workers are fresh interpreters: a fork of one that has threads may hang.
+        context = get_context("spawn")
+        places = context.SimpleQueue()
+        for place in range(size):
+            places.put(place)
+        self._pool = ProcessPoolExecutor(
+            size, context, initializer=_enter_worker, initargs=(os.getpid(), places)
+        )
 
-    Attributes:
-        outcomes: steps that finished, by key.
-        errors: steps that failed, by key.
-        skipped: steps that stood on one that failed, by key, with the key of that one.
-    """
+    def submit(self, task: Task) -> int:
+        """Hand out a task, and return its number."""
+        self._submitted += 1
+        self._running[self._pool.submit(run_task, task)] = (self._submitted, task.step.key)
+        return self._submitted
 
-    outcomes: dict[str, Outcome] = field(default_factory=dict)
-    errors: dict[str, Exception] = field(default_factory=dict)
-    skipped: dict[str, str] = field(default_factory=dict)
+    def finished(self, seconds: float) -> Iterator[tuple[int, Outcome | Exception]]:
+        """Tasks that ended within so many seconds, each with its outcome or its own error.
 
-    def blocked_by(self, step: Step) -> str | None:
-        """The failed step that a step stands on, if there is one."""
-        return next((n for n in step.needs if n in self.errors or n in self.skipped), None)
+        Raises:
+            StoreError: a worker was killed.
+        """
+        done, _ = wait(self._running, timeout=seconds, return_when=FIRST_COMPLETED)
+        for future in done:
+            number, key = self._running.pop(future)
+            try:
+                yield number, future.result()
+            except BrokenProcessPool:
+                raise StoreError(
+                    f"a worker was killed while {key} ran (out of memory?): the same command goes "
+                    "on from what was finished"
+                ) from None
+            except Exception as error:
+                yield number, error
 
+    def stop(self) -> None:
+        """Interrupt the workers, so that each closes its run as KILLED."""
+        for process in list((self._pool._processes or {}).values()):
+            if process.is_alive() and process.pid:
+                os.kill(process.pid, signal.SIGTERM)
 
-def walk_alone(walk: Walk, plan: Plan, make_task: MakeTask, *, stop_at_first: bool) -> None:
-    """Run the steps one after the other in this process."""
-    for step in plan.steps:
-        if failed := walk.blocked_by(step):
-            walk.skipped[step.key] = failed
-            continue
-        try:
-            walk.outcomes[step.key] = run_task(make_task(step, walk.outcomes))
-        except Exception as error:
-            if stop_at_first:
-                raise
-            walk.errors[step.key] = error
-
-
-def walk_together(walk: Walk, plan: Plan, make_task: MakeTask, workers: int) -> None:
-    """Run the steps on several processes, each as soon as what it needs has finished.
-
-    A step that fails takes with it only what stands on it; the other chains go on.
-    """
-    running: dict[Future[Outcome], Step] = {}
-    waiting = list(plan.steps)
-    bar = tqdm(
-        total=sum(weight(step) for step in plan.steps),
-        desc=f"{plan.experiment}: {len(plan.steps)} steps on {workers} workers",
-        bar_format="{desc} |{bar}| {percentage:3.0f}% [{elapsed}<{remaining}]",
-        disable=not sys.stderr.isatty(),
-    )
-    # Workers are fresh interpreters: a fork of one that has threads may hang.
-    context = get_context("spawn")
-    places = context.SimpleQueue()
-    for place in range(workers):
-        places.put(place)
-    pool = ProcessPoolExecutor(
-        workers, context, initializer=_enter_worker, initargs=(os.getpid(), places)
-    )
-    try:
-        while waiting or running:
-            waiting = _submit(pool, waiting, running, walk, make_task, workers)
-            done, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
-            for future in done:
-                step = running.pop(future)
-                _settle(future, step, walk)
-                bar.update(weight(step))
-            bar.refresh()
-    except BaseException:
-        _stop(pool)
-        raise
-    finally:
-        bar.close()
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _submit(
-    pool: ProcessPoolExecutor,
-    waiting: list[Step],
-    running: dict[Future[Outcome], Step],
-    walk: Walk,
-    make_task: MakeTask,
-    workers: int,
-) -> list[Step]:
-    """Hand out what is ready, training before probes, and return what still waits."""
-    still: list[Step] = []
-    # A chain's next generation waits for training only, so probes may come later.
-    for step in sorted(waiting, key=lambda step: step.stage not in TRAINING):
-        if failed := walk.blocked_by(step):
-            walk.skipped[step.key] = failed
-        elif len(running) < workers and all(need in walk.outcomes for need in step.needs):
-            running[pool.submit(run_task, make_task(step, walk.outcomes))] = step
-        else:
-            still.append(step)
-    return still
-
-
-TRAINING = ("prepare", "baseline", "recurse_step")
-
-
-def _settle(future: Future[Outcome], step: Step, walk: Walk) -> None:
-    try:
-        walk.outcomes[step.key] = future.result()
-    except BrokenProcessPool:
-        raise StoreError(
-            f"a worker was killed while {step.key} ran (out of memory?): the same command goes on "
-            "from what was finished"
-        ) from None
-    except Exception as error:  # of any kind: the other chains have nothing to do with it
-        walk.errors[step.key] = error
-
-
-def weight(step: Step) -> int:
-    """Rough cost of a step, in optimizer steps, so that the time left can be told."""
-    if step.stage == "baseline":
-        return step.parameters.baseline_steps
-    if step.stage == "recurse_step":
-        return 2 * step.parameters.steps
-    return 50
+    def leave(self) -> None:
+        """Let the workers go, once they have ended."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _enter_worker(parent: int, places: "SimpleQueue[int]") -> None:
@@ -156,10 +85,3 @@ def _enter_worker(parent: int, places: "SimpleQueue[int]") -> None:
 
 def _interrupt(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
-
-
-def _stop(pool: ProcessPoolExecutor) -> None:
-    """Interrupt the workers, so that each closes its run as KILLED."""
-    for process in list((pool._processes or {}).values()):
-        if process.is_alive() and process.pid:
-            os.kill(process.pid, signal.SIGTERM)

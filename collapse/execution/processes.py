@@ -47,7 +47,8 @@ def follow(prepared: "Prepared") -> None:
     """Take part in the stages of a plan, as the first process says."""
     import torch
 
-    from collapse.execution.task import home, stage_function
+    from collapse.execution.scratch import home
+    from collapse.execution.task import stage_function
     from collapse.stages.workspace import Workspace
 
     for step in prepared.plan.steps:

@@ -1,4 +1,4 @@
-"""Progress bars on the terminal; nothing where nobody looks."""
+"""What a person sees while something runs: bars where somebody looks, and single lines."""
 
 import sys
 from collections.abc import Iterator
@@ -18,3 +18,8 @@ def bar(what: str, total: int) -> Iterator[Advance]:
             one.update(done)
 
         yield advance
+
+
+def say(text: str) -> None:
+    """One line for a person, beside the bars."""
+    print(text, file=sys.stderr, flush=True)

@@ -20,7 +20,7 @@ def _run_stage(name: str, study: StudyFile, given: dict[str, Any]) -> str | None
     prepared = prepare_plan(study, plan)
     # From here on the heavy parts are loaded.
     from collapse.execution import study_run
-    from collapse.execution.task import say
+    from collapse.execution.progress import say
     from collapse.tracking.store import connect
 
     if not is_first():
@@ -33,7 +33,7 @@ def _run_stage(name: str, study: StudyFile, given: dict[str, Any]) -> str | None
     if missing := study_run.missing_steps(prepared, target):
         say(f"{target} needs {', '.join(missing)}: building them first")
     rerun = frozenset({target}) if parameters.rerun else frozenset()
-    walk = study_run.run_plan(prepared, workers=1, stop_at_first=True, rerun=rerun)
+    walk = study_run.run_plan(prepared, stop_at_first=True, rerun=rerun)
     outcome = walk.outcomes[target]
     where = f"experiment {prepared.plan.experiment!r}, run {outcome.run_id}"
     print(f"{target} {'was there already' if outcome.reused else 'is done'}: {where} (mlflow ui)")

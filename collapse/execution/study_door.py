@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from collapse.execution.local import Walk
 from collapse.execution.prepared import Prepared, prepare_plan
+from collapse.execution.walk import Walk
+from collapse.parameters.doors import Experiment
 from collapse.parameters.study import StudyFile
 from collapse.stages.plan import plan_study
 
@@ -18,30 +19,36 @@ class StudyOutcome:
     walk: Walk
 
 
-def run_study(
-    study: StudyFile, given: dict[str, Any], workers: int, *, rerun: bool
-) -> StudyOutcome:
-    """Run all chains of a study, or what of them is not there yet.
+def prepare_study(study: StudyFile, given: dict[str, Any]) -> Prepared:
+    """A study's plan, checked and fingerprinted.
+
+    Raises:
+        BadInput: something in it cannot be done.
+    """
+    return prepare_plan(study, plan_study(study, given))
+
+
+def run_study(prepared: Prepared, parameters: Experiment) -> StudyOutcome:
+    """Run all chains of a study, or what of them is not there yet; the store is connected.
 
     A second launch on this machine waits for the first one to end.
 
     Raises:
         CollapseError: what stops the whole study; a chain that fails does not.
     """
-    prepared = prepare_plan(study, plan_study(study, given))
     from collapse.execution import study_run
-    from collapse.execution.task import only_one
-    from collapse.tracking.store import connect, tracking_uri
+    from collapse.execution.crews import choose_crew
+    from collapse.execution.scratch import only_one
+    from collapse.tracking.store import tracking_uri
 
-    connect()
-    keys = frozenset(step.key for step in prepared.plan.steps) if rerun else frozenset()
-    count = study_run.worker_count(prepared, workers)
+    keys = frozenset(step.key for step in prepared.plan.steps) if parameters.rerun else frozenset()
     experiment = prepared.plan.experiment
     place = sha256(f"{tracking_uri()} {experiment}".encode()).hexdigest()[:16]
     # Two launches on the same cores would only halve each other's speed.
     busy = f"{experiment} is being run here already: this launch waits, and takes over what is left"
     with only_one(f"study-{place}", busy):
-        return StudyOutcome(prepared, study_run.run_plan(prepared, workers=count, rerun=keys))
+        crew = choose_crew(prepared, parameters)
+        return StudyOutcome(prepared, study_run.run_plan(prepared, crew=crew, rerun=keys))
 
 
 def first_error(outcome: StudyOutcome) -> Exception | None:

@@ -1,23 +1,24 @@
 """A plan under MLflow: its chains opened, its steps walked, its chains closed."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from collapse.errors import MissingAncestor
-from collapse.execution.local import MakeTask, Walk, walk_alone, walk_together
 from collapse.execution.prepared import Prepared
-from collapse.execution.task import Outcome, Task, only_one
+from collapse.execution.scratch import only_one
+from collapse.execution.task import Outcome, Task
+from collapse.execution.walk import Crew, MakeTask, Walk, walk_alone, walk_together
 from collapse.parameters.study import StudyFile
 from collapse.stages.plan import Chain, Step
 from collapse.tracking import runs
+from collapse.tracking.patience import hurry
 
 
 def run_plan(
     prepared: Prepared,
     *,
-    workers: int,
+    crew: Crew | None = None,
     stop_at_first: bool = False,
     rerun: frozenset[str] = frozenset(),
 ) -> Walk:
@@ -25,7 +26,7 @@ def run_plan(
 
     Args:
         prepared: the plan and its fingerprints.
-        workers: processes to walk it with; 1 stays in this one and shows bars for its stages.
+        crew: processes to walk it with; None stays in this one and shows bars for its stages.
         stop_at_first: raise the first error; otherwise the other chains go on.
         rerun: keys of steps that are run again though they have finished runs.
 
@@ -40,14 +41,15 @@ def run_plan(
             runs.fix_claims(prepared.plan.experiment, prepared.study.claims_hash)
             for chain in prepared.plan.chains:
                 parents[chain.name] = open_chain(prepared, chain)
-        make_task = _task_maker(prepared, parents, rerun, quiet=workers > 1)
-        if workers > 1:
-            walk_together(walk, prepared.plan, make_task, workers)
+        make_task = _task_maker(prepared, parents, rerun, quiet=crew is not None)
+        if crew is not None:
+            walk_together(walk, prepared.plan, make_task, crew)
         else:
             walk_alone(walk, prepared.plan, make_task, stop_at_first=stop_at_first)
         status = "FINISHED"
     except KeyboardInterrupt:
         status = "KILLED"
+        hurry()
         raise
     finally:
         for chain in prepared.plan.chains:
@@ -129,17 +131,3 @@ def missing_steps(prepared: Prepared, target: str) -> list[str]:
         if step.key != target
         and runs.find_finished(prepared.plan.experiment, prepared.fingerprints[step.key]) is None
     ]
-
-
-def worker_count(prepared: Prepared, asked: int) -> int:
-    """Workers to use: as asked, or one a GPU, or one for every core that a stage's threads leave.
-
-    More workers than chains would have nothing to do.
-    """
-    from collapse.stages.device import gpu_count
-
-    chains = max(len(prepared.plan.chains), 1)
-    threads = max(getattr(step.parameters, "threads", 1) for step in prepared.plan.steps)
-    gpus = gpu_count(prepared.plan.steps[0].parameters.device)
-    free = gpus or len(os.sched_getaffinity(0)) // threads
-    return max(1, min(asked or free, chains))

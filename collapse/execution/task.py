@@ -1,32 +1,33 @@
 """One step of a plan, run under MLflow; everything in it can travel to another process."""
 
-import fcntl
 import json
-import os
 import shutil
-import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from collapse.errors import StoreError
+from collapse.execution.kept import keep_made, made_before
 from collapse.execution.processes import SHARED_STAGES, tell
 from collapse.execution.progress import bar
+from collapse.execution.scratch import home, only_one
 from collapse.language.checkpoint import load_checkpoint
 from collapse.stages.device import choose_device, device_name
-from collapse.stages.plan import Chain, Step, parameters_of
+from collapse.stages.plan import Chain, Step
 from collapse.stages.workspace import Checkpoint, Inputs, Workspace, no_progress
 from collapse.tracking import metrics, registry, runs, seals
+from collapse.tracking.machine import machine_watched
+from collapse.tracking.patience import hurry
 from collapse.tracking.store import first_line, is_store_failure
 
 CHECKPOINT = "checkpoint"
-FILTERS = ("arm", "seed", "generation", "corpus", "preset", "kind", "start")
+STAGE_SECONDS = "stage_seconds"
+"""Tag of a run: what its stage took, without what keeping its results took."""
 
 
 @dataclass(frozen=True)
@@ -92,46 +93,16 @@ def run_task(task: Task) -> Outcome:
     return Outcome(task.step.key, run_id, found is not None, time.perf_counter() - started)
 
 
-def home() -> Path:
-    """Where scratch is kept that survives a kill: COLLAPSE_HOME, or `.collapse` here."""
-    return Path(os.environ.get("COLLAPSE_HOME", ".collapse")).absolute()
-
-
-@contextmanager
-def only_one(name: str, waiting: str = "") -> Iterator[None]:
-    """Hold a lock of this machine: a second process waits, and then finds what was made.
-
-    The system releases the lock of a process that dies, however it dies.
-
-    Args:
-        name: of the lock's file.
-        waiting: a line to say before waiting for another process; empty to wait in silence.
-    """
-    try:
-        locks = home() / "locks"
-        locks.mkdir(parents=True, exist_ok=True)
-        file = (locks / name).open("w")
-    except OSError as error:
-        raise StoreError(f"{home()} cannot be written: {error.strerror}") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if waiting:
-                say(waiting)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def _run(task: Task) -> str:
     """Run the stage under a run of its own, which ends FINISHED, FAILED or KILLED."""
     run_id = runs.open_run(_label(task)).info.run_id
     try:
-        with runs.active(run_id, system_metrics=True):
-            _execute(task, run_id)
+        _execute(task, run_id)
         seals.seal_run(run_id)
     except KeyboardInterrupt:
-        runs.close_run(run_id, "KILLED")
+        hurry()
+        with suppress(Exception):
+            runs.close_run(run_id, "KILLED")
         raise
     except Exception as error:
         # The store may be what failed: then the run cannot be closed, and the next call does it.
@@ -150,27 +121,42 @@ def _run(task: Task) -> str:
 def _execute(task: Task, run_id: str) -> None:
     """Run the stage, log what it yields, upload its folder."""
     folder = home() / task.fingerprint
+    folder.mkdir(parents=True, exist_ok=True)
     workspace = Workspace(
         folder=folder / "artifacts",
         state=folder / "state",
         inputs=_inputs(task),
         progress=no_progress if task.quiet else bar,
     )
+    with metrics.MetricLog(run_id, folder / "outbox.jsonl") as log:
+        notes = made_before(folder)
+        if notes is None:
+            started = time.perf_counter()
+            with machine_watched(log):
+                _run_stage(task, workspace, log)
+            seconds = time.perf_counter() - started
+            notes = workspace.datasets
+            keep_made(folder, notes)
+            runs.client().set_tag(run_id, STAGE_SECONDS, f"{seconds:.3f}")
+        elif task.step.stage in SHARED_STAGES:
+            tell(None)
+    for note in notes:
+        runs.log_dataset(run_id, note.name, note.context, note.digest, note.documents, note.folder)
+    _keep(run_id, workspace)
+
+
+def _run_stage(task: Task, workspace: Workspace, log: metrics.MetricLog) -> None:
+    """Run the stage in an empty folder."""
     shutil.rmtree(workspace.folder, ignore_errors=True)
     for path in (workspace.folder, workspace.state):
         path.mkdir(parents=True, exist_ok=True)
-    parameters = json.dumps(parameters_of(task.step), indent=2)
+    parameters = json.dumps(asdict(task.step.parameters), indent=2)
     (workspace.folder / "parameters.json").write_text(parameters)
-
     torch.set_num_threads(getattr(task.step.parameters, "threads", 1))
     if task.step.stage in SHARED_STAGES:
         tell(workspace.inputs)
-    log = metrics.MetricLog(run_id)
     for measurement in stage_function(task.step.stage)(task.step.parameters, workspace):
         log.log(measurement)
-    for note in workspace.datasets:
-        runs.log_dataset(run_id, note.name, note.context, note.digest, note.documents, note.folder)
-    _keep(run_id, workspace)
 
 
 def _keep(run_id: str, workspace: Workspace) -> None:
@@ -178,7 +164,7 @@ def _keep(run_id: str, workspace: Workspace) -> None:
     names = sorted(path.name for path in workspace.folder.iterdir())
     runs.upload(run_id, workspace.folder, [name for name in names if name != CHECKPOINT])
     if CHECKPOINT in names:
-        model_uri = registry.log_checkpoint(*load_checkpoint(workspace.folder / CHECKPOINT))
+        model_uri = registry.log_checkpoint(run_id, *load_checkpoint(workspace.folder / CHECKPOINT))
         tags = {runs.MODEL_TAG: model_uri, registry.SEAL: registry.seal(model_uri)}
         for name, value in tags.items():
             runs.client().set_tag(run_id, name, value)
@@ -192,7 +178,7 @@ def stage_function(name: str) -> Any:
 def _label(task: Task) -> runs.RunLabel:
     step = task.step
     chain = step.chains[0] if step.chains else None
-    parameters = parameters_of(step)
+    parameters = asdict(step.parameters)
     name = step.stage if step.generation is None else f"{step.stage} g{step.generation}"
     return runs.RunLabel(
         experiment=task.experiment,
@@ -282,8 +268,3 @@ def _parent_version(task: Task, chain: Chain) -> Any:
     """The version of the run that this generation stands on, whatever its alias names by now."""
     tags = runs.client().get_run(task.needs[-1]).data.tags
     return registry.version_of(chain.name, tags[runs.MODEL_TAG])
-
-
-def say(text: str) -> None:
-    """One line for a person, beside the bars."""
-    print(text, file=sys.stderr, flush=True)

@@ -22,11 +22,12 @@ _BLOCK_BYTES = 1 << 20
 
 
 def is_local_model(path: str | Path) -> bool:
-    """Whether a folder holds a configuration and weights in the form of transformers."""
+    """Whether a folder holds a configuration and weights in the form of transformers.
+
+    Weights are safetensors: a pickle (``pytorch_model.bin``) can run code when it is read.
+    """
     folder = Path(path).expanduser()
-    if not (folder / "config.json").is_file():
-        return False
-    return any(any(folder.glob(f"*.{ending}")) for ending in ("safetensors", "bin"))
+    return (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))
 
 
 def save_checkpoint(
@@ -65,7 +66,9 @@ def load_checkpoint(folder: str | Path) -> tuple[PreTrainedModel, PreTrainedToke
 
     from collapse.language.pretrained import load_model
 
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=False
+    )
     return load_model(folder), tokenizer
 
 
@@ -107,6 +110,9 @@ def _read_manifest(folder: Path) -> dict[str, str]:
         sums = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         if not isinstance(sums, dict) or not all(isinstance(v, str) for v in sums.values()):
             raise TypeError("not a table of sums")
+        for name in sums:
+            if not (folder / name).resolve().is_relative_to(folder.resolve()):
+                raise ValueError(f"it names {name!r}, outside of the folder")
     except (ValueError, TypeError) as error:
         raise DamagedCheckpoint(
             f"checkpoint {str(folder)!r}: {MANIFEST} cannot be read ({error})"

@@ -22,7 +22,7 @@ _YES = {"1", "ON", "YES", "TRUE"}
 
 def require_hub_access(
     name: str,
-    kind: Literal["model", "dataset"] = "model",
+    kind: Literal["model", "tokenizer", "dataset"] = "model",
     *,
     any_of: Sequence[str] = ("*",),
 ) -> None:
@@ -32,18 +32,20 @@ def require_hub_access(
 
     Args:
         name: of a repository on the hub, such as ``Qwen/Qwen2.5-0.5B``.
-        kind: what the repository holds.
+        kind: what is wanted of the repository.
         any_of: file patterns, one of which must be cached for the cache to suffice.
 
     Raises:
-        BadModel: a model is out of reach.
+        BadModel: a model or tokenizer is out of reach.
         BadCorpus: a dataset is out of reach.
     """
-    if is_cached(name, kind, any_of=any_of) or (not _told_to_stay_offline() and _hub_answers()):
+    holds: Literal["model", "dataset"] = "dataset" if kind == "dataset" else "model"
+    if is_cached(name, holds, any_of=any_of) or (not _told_to_stay_offline() and _hub_answers()):
         return
     reason = "HF_HUB_OFFLINE is set" if _told_to_stay_offline() else "the hub cannot be reached"
     instead = {
         "model": "give the path of a local model folder, or use a preset such as 'pocket'",
+        "tokenizer": "use 'bpe' or 'characters', or give the path of a local tokenizer folder",
         "dataset": "give the path of a .txt, .jsonl or .parquet file, or use the embedded corpus "
         "'stories' or 'python'",
     }[kind]

@@ -7,6 +7,7 @@ anything heavy is loaded.
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -129,6 +130,8 @@ _SHAPES = {
 }
 _FLAGS = {"feed_forward", "norm", "norm_eps", "positions", "rope_theta", "qk_norm", "causal"}
 _OTHERS = {"tie_word_embeddings", "initializer_range"}
+_SWITCHES = {"qk_norm", "causal", "tie_word_embeddings"}
+_NUMBERS = {"norm_eps", "rope_theta", "initializer_range"}
 _TOKENS = {"pad_token_id", "bos_token_id", "eos_token_id"}
 OVERRIDES = frozenset(_SHAPES | _FLAGS | _OTHERS | _TOKENS)
 
@@ -162,20 +165,30 @@ def preset_settings(name: str, **overrides: Any) -> dict[str, Any]:
     """The fields of a preset's configuration as plain values, without loading transformers.
 
     Raises:
-        BadModel: an unknown preset or override.
+        BadModel: an unknown preset or override, or a value of another kind.
     """
     if name not in _PRESETS:
         raise BadModel(_unknown("preset", name, preset_names()))
-    for field in overrides:
+    for field, value in overrides.items():
         if field not in OVERRIDES:
             raise BadModel(
                 _unknown(f"override of preset {name!r}", field, tuple(sorted(OVERRIDES)))
             )
+        if field in _SHAPES and (type(value) is not int or value < 1):
+            raise BadModel(f"preset {name!r}: {field}={value!r} is not a whole number above 0")
+        if field in _SWITCHES and not isinstance(value, bool):
+            raise BadModel(f"preset {name!r}: {field}={value!r} is not true or false")
+        if field in _NUMBERS and not _is_above_zero(value):
+            raise BadModel(f"preset {name!r}: {field}={value!r} is not a number above 0")
     settings = dict(_PRESETS[name])
     if "num_attention_heads" in overrides:
         # Heads that share keys are a ratio of a preset, not a number: they go with what they share.
         settings.pop("num_key_value_heads", None)
     return settings | overrides
+
+
+def _is_above_zero(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def _unknown(kind: str, value: str, known: tuple[str, ...]) -> str:

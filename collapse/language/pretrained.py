@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,12 @@ if TYPE_CHECKING:
     import torch
     from transformers import PretrainedConfig, PreTrainedModel
 
-WEIGHTS = ("*.safetensors", "*.bin")
+WEIGHTS = ("*.safetensors",)
+"""Of what is loaded; a pickle, which can run code when it is read, never is."""
+_LARGEST_HEADER_BYTES = 100_000_000
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+_WANTED = "give a folder with config.json and *.safetensors"
+_OWN_TYPE = "collapse_decoder"
 
 
 def load_model(
@@ -34,8 +40,9 @@ def load_model(
         device: where the weights go.
 
     Raises:
-        BadModel: no such folder, a folder without configuration or weights, a name that neither
-            the local cache nor the hub can give, or a model that is not a causal language model.
+        BadModel: no such folder, a folder without configuration or safetensors, a name that
+            neither the local cache nor the hub can give, a model that needs code of its own, or
+            one that is not a causal language model.
     """
     name = str(name_or_path)
     is_local = check_model(name)
@@ -53,7 +60,11 @@ def check_model(name: str) -> bool:
     """
     is_local = _is_folder(name)
     if is_local:
-        _require_causal(name, _read_architectures(Path(name).expanduser()))
+        folder = Path(name).expanduser()
+        config = _read_config(folder)
+        _require_known_code(name, config)
+        _require_causal(name, list(config.get("architectures") or []))
+        _require_whole(name, folder)
     else:
         require_hub_access(name, kind="model", any_of=WEIGHTS)
     return is_local
@@ -71,11 +82,14 @@ def check_judge(name: str) -> bool:
     """
     folder = Path(name).expanduser()
     if is_local_model(folder):
+        _require_known_code(name, _read_config(folder))
+        _require_whole(name, folder)
         return True
     if folder.exists():
-        raise BadModel(f"judge {name!r}: give a folder with config.json and weights")
+        _refuse_pickles("judge", name, folder)
+        raise BadModel(f"judge {name!r}: {_WANTED}")
     if not name or name.startswith((".", "/", "~")):
-        raise BadModel(f"judge {name!r}: there is no such folder")
+        raise BadModel(f"judge {name!r}: there is no such folder: {_WANTED}")
     require_hub_access(name, kind="model", any_of=WEIGHTS)
     return False
 
@@ -118,21 +132,76 @@ def _is_folder(name: str) -> bool:
     if folder.is_dir():
         if is_local_model(folder):
             return True
-        missing = "weights" if (folder / "config.json").is_file() else "config.json"
-        raise BadModel(f"model {name!r}: the folder has no {missing}")
+        _refuse_pickles("model", name, folder)
+        has_config = (folder / "config.json").is_file()
+        missing = "weights (*.safetensors)" if has_config else "config.json"
+        raise BadModel(f"model {name!r}: the folder has no {missing}: {_WANTED}")
     if folder.is_file():
         raise BadModel(f"model {name!r} is a file; give the folder that holds config.json")
     if not name or name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise BadModel(f"model {name!r}: there is no such folder")
+        raise BadModel(f"model {name!r}: there is no such folder: {_WANTED}")
     return False
 
 
-def _read_architectures(folder: Path) -> list[str]:
+def _refuse_pickles(kind: str, name: str, folder: Path) -> None:
+    """Say it where all that a folder lacks is another format of its weights."""
+    pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
+    if pickles and not any(folder.glob(WEIGHTS[0])):
+        raise BadModel(
+            f"{kind} {name!r} has its weights in {pickles[0]}, a pickle, which can run code when "
+            "it is read: save it as safetensors where you trust it (save_pretrained of "
+            "transformers does), and give that folder"
+        )
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        return list(config.get("architectures") or [])
-    except (ValueError, AttributeError, TypeError) as error:
+        if not isinstance(config, dict):
+            raise TypeError("it is no table of settings")
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise BadModel(f"model {str(folder)!r}: config.json cannot be read ({error})") from error
+    return config
+
+
+def _require_known_code(name: str, config: dict[str, Any]) -> None:
+    """Refuse a model that only code of its own could build: none of that is ever run."""
+    kind = config.get("model_type")
+    if not config.get("auto_map") or kind == _OWN_TYPE:
+        return
+    package = importlib.util.find_spec("transformers")
+    homes = package.submodule_search_locations if package else None
+    folder = str(kind).replace("-", "_")
+    if homes and not (folder.isidentifier() and Path(homes[0], "models", folder).is_dir()):
+        raise BadModel(
+            f"model {name!r} (model_type {kind!r}) comes with code of its own, which is not run: "
+            "give a model that transformers knows"
+        )
+
+
+def _require_whole(name: str, folder: Path) -> None:
+    """Refuse weights that were cut short: their header says how much should follow."""
+    for path in sorted(folder.glob(WEIGHTS[0])):
+        if reason := _what_is_wrong(path):
+            raise BadModel(f"model {name!r}: {path.name} is damaged ({reason}): copy it again")
+
+
+def _what_is_wrong(weights: Path) -> str | None:
+    """Why a safetensors file cannot be whole, read from its header alone."""
+    try:
+        with weights.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            rest = weights.stat().st_size - 8 - length
+            if not 2 <= length <= _LARGEST_HEADER_BYTES or rest < 0:
+                return "it has no header"
+            header = json.loads(file.read(length))
+        header.pop("__metadata__", None)
+        needed = max((one["data_offsets"][1] for one in header.values()), default=0)
+    except OSError as error:
+        return error.strerror or str(error)
+    except (ValueError, AttributeError, TypeError, KeyError, IndexError, RecursionError):
+        return "its header is not that of a safetensors file"
+    return None if needed <= rest else f"{needed - rest} bytes are missing"
 
 
 def _require_causal(name: str, architectures: list[str]) -> None:
@@ -181,6 +250,7 @@ def _load(
             source,
             config=config,
             dtype=dtype or torch.float32,
+            use_safetensors=True,
             output_loading_info=True,
             **options,
         )

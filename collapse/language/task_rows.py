@@ -122,16 +122,19 @@ def check_items(tasks: Sequence[str], task_data: str) -> str:
         A digest of lm-eval's version and of the files, or of the word where there are none.
 
     Raises:
-        BadCorpus: a file or the folder is not there, or the hub is out of reach.
+        BadCorpus: a file or the folder is not there, or the hub is out of reach; or a file has no
+            item, or one that is malformed.
     """
-    public = [PUBLIC[task] for task in tasks if task in PUBLIC and task_data != EMBEDDED]
+    public = {task: PUBLIC[task] for task in tasks if task in PUBLIC and task_data != EMBEDDED}
     running = hashlib.sha256(f"lm_eval {version('lm_eval')}".encode())
-    for one in public:
+    for task, one in public.items():
         if task_data == HUB:
             _require_on_hub(one)
             running.update(one.repository.encode())
         else:
-            running.update(_file(task_data, one).read_bytes())
+            path = _file(task_data, one)
+            _check_rows(task, str(path), _read_file(path))
+            running.update(path.read_bytes())
     return running.hexdigest()
 
 
@@ -161,8 +164,7 @@ def task_items(
     else:
         path = _file(task_data, one)
         source, rows = str(path), _read_file(path)
-    for number, row in enumerate(rows, start=1):
-        check_row(task, row, f"{source}, row {number}")
+    _check_rows(task, source, rows)
     rng = numpy_stream(seed, "benchmark", "items", task)
     order = rng.permutation(len(rows))
     held = SHOT_POOL if with_shots else 0
@@ -171,6 +173,13 @@ def task_items(
     if not kept:
         raise BadCorpus(f"task {task}: {source} has {len(rows)} items, and none is left to score")
     return TaskItems(task, source, tuple(rows[i] for i in kept), tuple(rows[i] for i in shots))
+
+
+def _check_rows(task: str, source: str, rows: Sequence[Row]) -> None:
+    if not rows:
+        raise BadCorpus(f"task {task}: {source} holds no item: put a line of JSON in it for each")
+    for number, row in enumerate(rows, start=1):
+        check_row(task, row, f"{source}, row {number}")
 
 
 def _embedded(task: str, limit: int, with_shots: bool, seed: int) -> TaskItems:
@@ -201,15 +210,20 @@ def _file(task_data: str, one: PublicSet) -> Path:
 def _read_file(path: Path) -> list[Row]:
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadCorpus(f"{path} cannot be read: {error}") from None
+    except OSError as error:
+        raise BadCorpus(f"{path} cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise BadCorpus(
+            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}): save it as JSON "
+            "lines in UTF-8"
+        ) from None
     return [_read_row(line, f"{path}, row {n}") for n, line in enumerate(lines, start=1) if line]
 
 
 def _read_row(line: str, where: str) -> Row:
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadCorpus(f"{where} is no JSON: {error}") from None
     if not isinstance(row, dict):
         raise BadCorpus(f"{where} is no JSON object")

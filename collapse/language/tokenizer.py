@@ -20,6 +20,7 @@ UNKNOWN = "<|unk|>"
 
 KINDS = ("bpe", "characters")
 _BYTES = 256
+_SPECIALS = 3  # of a tokenizer of characters: end of text, padding, unknown
 SMALLEST_BPE = _BYTES + 2
 """Every byte, the end of text and the padding."""
 
@@ -49,14 +50,28 @@ def train_tokenizer(
     """
     if kind not in KINDS:
         raise BadParameter(f"tokenizer kind {kind!r} is none of {', '.join(KINDS)}")
-    if kind == "characters":
+    check_vocabulary(kind, vocabulary_size)
+    if kind == "characters" or vocabulary_size is None:
         return _train_characters(texts, vocabulary_size)
-    if vocabulary_size is None or vocabulary_size < SMALLEST_BPE:
+    return _train_bpe(texts, vocabulary_size)
+
+
+def check_vocabulary(kind: str, vocabulary_size: int | None) -> None:
+    """See that a tokenizer can be trained with so few entries.
+
+    Raises:
+        BadParameter: the size, special tokens included, is too small for the kind.
+    """
+    if kind == "bpe" and (vocabulary_size is None or vocabulary_size < SMALLEST_BPE):
         raise BadParameter(
             f"vocabulary_size {vocabulary_size} is too small for kind 'bpe': "
             f"{_BYTES} bytes and 2 special tokens need {SMALLEST_BPE} or more"
         )
-    return _train_bpe(texts, vocabulary_size)
+    if kind == "characters" and vocabulary_size is not None and vocabulary_size <= _SPECIALS:
+        raise BadParameter(
+            f"vocabulary_size {vocabulary_size} is too small for kind 'characters': "
+            f"{_SPECIALS} special tokens and at least one character are needed"
+        )
 
 
 def load_tokenizer(name_or_path: str | Path) -> "PreTrainedTokenizerBase":
@@ -75,7 +90,7 @@ def load_tokenizer(name_or_path: str | Path) -> "PreTrainedTokenizerBase":
     """
     name = str(name_or_path)
     if not _is_folder(name):
-        require_hub_access(name, kind="model", any_of=_HUB_FILES)
+        require_hub_access(name, kind="tokenizer", any_of=_HUB_FILES)
         # What is cached is taken as it is: asking the hub for news costs most of a minute offline.
         is_cached_here = is_cached(name, any_of=_HUB_FILES)
         return _complete(_load_automatically(name, local_files_only=is_cached_here), name)
@@ -95,7 +110,7 @@ def check_tokenizer(name: str) -> None:
         BadModel: as for :func:`load_tokenizer`, as far as it shows before files are read.
     """
     if name not in KINDS and not _is_folder(name):
-        require_hub_access(name, kind="model", any_of=_HUB_FILES)
+        require_hub_access(name, kind="tokenizer", any_of=_HUB_FILES)
 
 
 def encode_documents(tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str]) -> list[list[int]]:
@@ -133,12 +148,16 @@ def _is_folder(name: str) -> bool:
         if any((folder / file).is_file() for file in whole) or _is_vocabulary_and_merges(folder):
             return True
         raise BadModel(
-            f"tokenizer folder {name!r} holds neither tokenizer.json nor vocab.json with merges.txt"
+            f"tokenizer folder {name!r} holds neither tokenizer.json nor vocab.json with "
+            "merges.txt: give one that does"
         )
     if folder.is_file():
         raise BadModel(f"tokenizer {name!r} is a file; give the folder that holds it")
     if not name or name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise BadModel(f"tokenizer {name!r}: there is no such folder")
+        raise BadModel(
+            f"tokenizer {name!r}: there is no such folder: give one with tokenizer.json, or bpe or "
+            "characters"
+        )
     return False
 
 
@@ -172,11 +191,6 @@ def _train_characters(
     texts: Iterable[str], vocabulary_size: int | None
 ) -> "PreTrainedTokenizerFast":
     specials = [END_OF_TEXT, PADDING, UNKNOWN]
-    if vocabulary_size is not None and vocabulary_size <= len(specials):
-        raise BadParameter(
-            f"vocabulary_size {vocabulary_size} is too small for kind 'characters': "
-            f"{len(specials)} special tokens and at least one character are needed"
-        )
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(text)

@@ -9,10 +9,13 @@ wants beside the one it looks at: ``first`` (generation 0) and ``parent``.
 from dataclasses import dataclass
 
 from collapse.parameters.fields import (
+    GENERATIONS,
+    LAST_GENERATION,
     NAMES,
     NOT_NEGATIVE,
     SEEDS,
     Rule,
+    one_of,
     option,
     setting,
 )
@@ -75,7 +78,10 @@ class RecurseStep(Sampling, Recursion, Training, Later, First, Model, Text, Plac
     generation: int = option(
         1,
         "generation to make",
-        Rule(lambda value: value > 0, "1 or more (generation 0 is the entry point baseline)"),
+        Rule(
+            lambda value: 0 < value <= LAST_GENERATION,
+            f"1 or more (generation 0 is the entry point baseline), and at most {LAST_GENERATION}",
+        ),
         identity=True,
     )
 
@@ -86,7 +92,7 @@ class Quality(TextQuality, Sampling, Recursion, Training, Later, First, Model, T
 
     OWN = (Place, Sampling, TextQuality)
 
-    generation: int = option(1, "generation to look at", NOT_NEGATIVE, identity=True)
+    generation: int = option(1, "generation to look at", GENERATIONS, identity=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +103,7 @@ class Hessian(
 
     OWN = (Place, Curvature, LossBatch)
 
-    generation: int = option(1, "generation to look at", NOT_NEGATIVE, identity=True)
+    generation: int = option(1, "generation to look at", GENERATIONS, identity=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +114,7 @@ class SvdProbe(
 
     OWN = (Place, Rank, HeadBatch)
 
-    generation: int = option(1, "generation to look at", NOT_NEGATIVE, identity=True)
+    generation: int = option(1, "generation to look at", GENERATIONS, identity=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +125,7 @@ class Surgery(
 
     OWN = (Place, Pruning, HeadBatch)
 
-    generation: int = option(1, "generation to look at", NOT_NEGATIVE, identity=True)
+    generation: int = option(1, "generation to look at", GENERATIONS, identity=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +137,7 @@ class Mechanism(
     OWN = (Place, Landscape, LossBatch)
     STANDS_ON = ("first", "parent")
 
-    generation: int = option(1, "generation to look at", NOT_NEGATIVE, identity=True)
+    generation: int = option(1, "generation to look at", GENERATIONS, identity=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,11 +146,11 @@ class Benchmark(Tasks, Sampling, Recursion, Training, Later, First, Model, Text,
 
     OWN = (Place, Tasks)
 
-    generation: int = option(1, "generation to look at", NOT_NEGATIVE, identity=True)
+    generation: int = option(1, "generation to look at", GENERATIONS, identity=True)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Experiment(
+class Report(
     Tasks,
     Landscape,
     Pruning,
@@ -162,7 +168,7 @@ class Experiment(
     Text,
     Study,
 ):
-    """Run a study: arms x seeds x generations, then the report (entry point main)."""
+    """Write the report of what a study's chains measured so far."""
 
     arms: str = option(
         "study",
@@ -170,13 +176,23 @@ class Experiment(
         NAMES,
     )
     seeds: int = setting(2, "seeds, 0 to N-1, each a block of all arms", SEEDS)
-    generations: int = setting(3, "last generation of each chain", NOT_NEGATIVE)
-    workers: int = option(0, "chains at once, 0 for one a core (cores over threads)", NOT_NEGATIVE)
+    generations: int = setting(3, "last generation of each chain", GENERATIONS)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report(Experiment):
-    """Write the report of what a study's chains measured so far."""
+class Experiment(Report):
+    """Run a study: arms x seeds x generations, then the report (entry point main)."""
+
+    workers: int = option(0, "chains at once, 0 for one a core (cores over threads)", NOT_NEGATIVE)
+    executor: str = option(
+        "local",
+        "local, or ray (needs collapse[ray]): many GPUs, many machines",
+        one_of("local", "ray"),
+    )
+    address: str = option(
+        "", "address of a Ray cluster, such as auto; empty to start one on this machine"
+    )
+    dry_run: bool = option(False, "true: say what it will cost here, and run nothing")
 
 
 DOORS: dict[str, type] = {

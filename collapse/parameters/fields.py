@@ -95,9 +95,17 @@ NOT_NEGATIVE = Rule(lambda value: value >= 0, "0 or more")
 FRACTION = Rule(lambda value: 0 <= value <= 1, "from 0 to 1")
 SHARE = Rule(lambda value: 0 < value <= 1, "above 0 and at most 1")
 SEEDS = Rule(lambda value: 1 <= value <= 40, "from 1 to 40")
+LAST_GENERATION = 1000
+"""Of a chain at most: each generation is a run, and a plan lists them all beforehand."""
+GENERATIONS = Rule(lambda value: 0 <= value <= LAST_GENERATION, f"from 0 to {LAST_GENERATION}")
 ODD_OR_NONE = Rule(
     lambda value: value == 0 or (value >= 5 and value % 2 == 1), "odd and 5 or more, or 0 for none"
 )
+
+
+def up_to(most: int) -> Rule:
+    """A number from 1 on, of what is made or held in memory all at once."""
+    return Rule(lambda value: 1 <= value <= most, f"from 1 to {most}")
 
 
 def at_least(least: int) -> Rule:
@@ -146,6 +154,16 @@ def _rising(least: float, most: float) -> Callable[[str], bool]:
     return check
 
 
+def _are_percents(text: str) -> bool:
+    """True for rising percentages, one of which prunes something."""
+    return bool(text) and _rising(0, 90)(text) and numbers(text)[-1] > 0
+
+
+def _are_names(text: str) -> bool:
+    names = text.split(",")
+    return all(map(is_name, names)) and len(set(names)) == len(names)
+
+
 def _are_strategies(value: str) -> bool:
     return value == "auto" or set(value.split(",")) <= {"svd", "gamma", "random"}
 
@@ -176,10 +194,12 @@ def _are_decodings(text: str) -> bool:
 
 
 NAME = Rule(is_name, "letters, digits, - and _")
-NAMES = Rule(lambda value: all(map(is_name, value.split(","))), "names separated by commas")
+NAMES = Rule(_are_names, "names separated by commas, none of them twice")
 LINE = Rule(_is_line, "a name or a path")
 TOKEN_COUNTS = Rule(_rising(0, 1e15), "rising numbers of tokens separated by commas")
-PERCENTS = Rule(_rising(0, 90), "rising percentages from 0 to 90 separated by commas")
+PERCENTS = Rule(
+    _are_percents, "rising percentages from 0 to 90 separated by commas, one above 0 at least"
+)
 STRATEGIES = Rule(_are_strategies, "auto, or some of svd, gamma, random separated by commas")
 DECODINGS = Rule(
     _are_decodings, "TEMPERATURE/TOP_K/TOP_P, such as 0.8/50/1, several separated by commas"

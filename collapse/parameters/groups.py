@@ -20,6 +20,7 @@ from collapse.parameters.fields import (
     one_of,
     option,
     setting,
+    up_to,
 )
 
 ARM_KINDS = ("replace", "fresh", "static", "mixed", "accumulate", "accumulate_subsample")
@@ -64,13 +65,15 @@ class Text:
     corpus_documents: int = setting(
         0, "documents to read of the corpus, 0 for all of it", NOT_NEGATIVE
     )
-    heldout_documents: int = setting(1000, "documents of each held-out split at most", POSITIVE)
+    heldout_documents: int = setting(
+        1000, "documents of each held-out split at most", up_to(1_000_000)
+    )
     tokenizer: str = setting(
         "bpe",
         "bpe, characters, or a pretrained one by path or name",
         LINE,
     )
-    vocabulary_size: int = setting(1024, "entries of a bpe trained on the corpus", POSITIVE)
+    vocabulary_size: int = setting(1024, "entries of a bpe trained on the corpus", up_to(1_000_000))
     tokenizer_documents: int = setting(
         20_000, "training documents that a tokenizer is made from, at most", POSITIVE
     )
@@ -179,7 +182,7 @@ class Training:
         identity=False,
     )
     threads: int = setting(
-        1, "processor threads of one stage (part of what fixes the bits)", POSITIVE
+        1, "processor threads of one stage (part of what fixes the bits)", up_to(1024)
     )
 
 

@@ -8,11 +8,14 @@ from typing import Any, TypeVar
 
 from collapse.errors import BadParameter
 from collapse.parameters.fields import about, default_of, parameter_fields
+from collapse.parameters.yaml_text import LONGEST_SHOWN, shown
 
 Door = TypeVar("Door")
 
 AS_THE_STUDY_SAYS = "study"
 """Given for a setting, this word means: what the study file says, or else the default."""
+MOST_LISTED = 20
+"""Known names that fit into one clear line."""
 
 
 def read_arguments(door: type, words: Sequence[str]) -> dict[str, str]:
@@ -26,18 +29,23 @@ def read_arguments(door: type, words: Sequence[str]) -> dict[str, str]:
         Parameter name to text, without those left "as the study says".
 
     Raises:
-        BadParameter: an unknown key, a key without a value, or a word that is no key.
+        BadParameter: an unknown key, a key without a value or given twice, or a word that is no
+            key.
     """
     known = parameter_fields(door)
     given: dict[str, str] = {}
+    seen: set[str] = set()
     rest = list(words)
     while rest:
         word = rest.pop(0)
         if not word.startswith("--"):
-            raise BadParameter(f"unexpected word {word!r}: write --parameter value")
+            raise BadParameter(f"unexpected word {shown(word)}: write --parameter value")
         key, equals, text = word[2:].partition("=")
         key = key.replace("-", "_")
         require_known(key, known)
+        if key in seen:
+            raise BadParameter(f"--{key} is given twice: give it once")
+        seen.add(key)
         if not equals:
             if not rest:
                 raise BadParameter(f"--{key} has no value: write --{key} VALUE")
@@ -51,8 +59,9 @@ def require_known(key: str, known: Mapping[str, Field]) -> None:
     """Raise BadParameter, with the nearest known name, for a key that is not known."""
     if key not in known:
         near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}?" if near else "known are " + ", ".join(known)
-        raise BadParameter(f"unknown parameter {key!r}: {hint}")
+        some = ", ".join(known) if len(known) <= MOST_LISTED else "those that --help lists"
+        hint = f"did you mean {near[0]}?" if near else f"known are {some}"
+        raise BadParameter(f"unknown parameter {shown(key)}: {hint}")
 
 
 def value_of(one: Field, given: object) -> Any:
@@ -61,10 +70,21 @@ def value_of(one: Field, given: object) -> Any:
     Raises:
         BadParameter: not of the parameter's type, or out of its range.
     """
+    if given is None or isinstance(given, list | dict):
+        what = "empty" if given is None else shown(given)
+        raise BadParameter(f"{one.name} is {what}: write one value")
     value = _convert(one, given)
     if not about(one).rule.check(value):
-        raise BadParameter(f"{one.name}={given} is out of range: must be {about(one).rule.right}")
+        wrong = "not allowed" if isinstance(value, str) else "out of range"
+        raise BadParameter(f"{_named(one, given)} is {wrong}: must be {about(one).rule.right}")
     return value
+
+
+def _named(one: Field, given: object) -> str:
+    """``name=value`` as it may stand in one line."""
+    text = str(given)
+    is_plain = text.isprintable() and text.strip() and len(text) <= LONGEST_SHOWN
+    return f"{one.name}={text if is_plain else shown(text)}"
 
 
 def _convert(one: Field, given: object) -> Any:
@@ -72,7 +92,7 @@ def _convert(one: Field, given: object) -> Any:
     text = str(given).strip()
     if kind is bool:
         if text.lower() not in {"true", "false", "1", "0", "yes", "no"}:
-            raise BadParameter(f"{one.name}={given!r} is not true or false")
+            raise BadParameter(f"{one.name}={shown(given)} is not true or false")
         return text.lower() in {"true", "1", "yes"}
     if kind is str:
         return text
@@ -86,7 +106,7 @@ def _convert(one: Field, given: object) -> Any:
             return int(float(text))
     except ValueError:
         pass
-    raise BadParameter(f"{one.name}={given!r} is not {words[kind]}")
+    raise BadParameter(f"{one.name}={shown(given)} is not {words[kind]}")
 
 
 def _finite(text: str) -> float:

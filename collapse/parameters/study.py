@@ -1,11 +1,9 @@
 """Study files: arms, seeds, generations, settings, claims."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
-
-import yaml
 
 from collapse.claims import Claim, claims_hash
 from collapse.errors import BadParameter
@@ -13,6 +11,17 @@ from collapse.parameters.doors import DOORS, PROBES
 from collapse.parameters.fields import about, default_of, is_name, parameter_fields
 from collapse.parameters.groups import ARM_KINDS
 from collapse.parameters.parse import build, require_known, value_of
+from collapse.parameters.yaml_text import listed, mapping, nearest, read_yaml, shown
+
+MEASURED_BY = {
+    **dict.fromkeys(("quality", "human", "own", "truth"), "quality"),
+    **dict.fromkeys(("hessian", "gauss_newton", "pyhessian"), "hessian"),
+    **dict.fromkeys(("gradient", "drift", "cka", "landscape"), "mechanism"),
+    "svd": "svd_probe",
+    "surgery": "surgery",
+    "benchmark": "benchmark",
+}
+"""The first word of a metric's name to the probe that measures it."""
 
 STUDIES = Path(__file__).resolve().parents[2] / "studies"
 
@@ -57,8 +66,8 @@ class StudyFile:
             return kind | dict(self.arms[arm])
         if arm in ARM_KINDS:
             return {"kind": arm}
-        known = ", ".join(dict.fromkeys([*self.arms, *ARM_KINDS]))
-        raise BadParameter(f"unknown arm {arm!r}: known are {known}")
+        known = list(dict.fromkeys([*self.arms, *ARM_KINDS]))
+        raise BadParameter(f"unknown arm {arm!r}: {nearest(arm, known)}")
 
     def door(self, door: type[Door], given: Mapping[str, object], arm: str | None = None) -> Door:
         """A door's parameters: its defaults, the study's settings, the arm's, and those given."""
@@ -80,21 +89,18 @@ def load_study(study: str, scale: str = "full") -> StudyFile:
     """
     path = Path(study) if study.endswith((".yaml", ".yml")) else STUDIES / f"{study}.yaml"
     if not path.is_file():
-        known = ", ".join(sorted(one.stem for one in STUDIES.glob("*.yaml")))
-        raise BadParameter(f"no study {study!r}: known are {known}, or the path of a .yaml file")
+        known = sorted(one.stem for one in STUDIES.glob("*.yaml"))
+        hint = nearest(study, known)
+        raise BadParameter(f"no study {study!r}: {hint} (or give the path of a .yaml file)")
     if not is_name(path.stem):
         raise BadParameter(f"the study file {path.name!r} must be of letters, digits, - and _")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise BadParameter(f"{path} is not a YAML file: {reason}") from None
+    content = read_yaml(path)
     try:
         return _study(content, path.stem, scale)
     except BadParameter as error:
         raise BadParameter(f"{path}: {error}") from None
     except (TypeError, ValueError, AttributeError) as error:
-        # A list where a mapping belongs, a word where a number does: YAML lets all of it through.
+        # A list where a word belongs: YAML lets all of it through.
         raise BadParameter(f"{path} is not written as a study file: {error}") from None
 
 
@@ -102,28 +108,28 @@ def _study(content: object, name: str, scale: str) -> StudyFile:
     if not isinstance(content, dict):
         raise BadParameter("a study file is a mapping with question, arms, control and settings")
     known = {"question", "arms", "control", "probes", "settings", "scales", "claims"}
-    if unknown := sorted(set(content) - known):
-        raise BadParameter(f"unknown key {unknown[0]!r}: known are {', '.join(sorted(known))}")
-    scales = content.get("scales") or {}
+    content = mapping(content, "a study file")
+    if unknown := [key for key in content if key not in known]:
+        raise BadParameter(f"unknown key {unknown[0]!r}: {nearest(unknown[0], sorted(known))}")
+    if not isinstance(content.get("question", ""), str):
+        raise BadParameter(f"question is {shown(content['question'])}: write a sentence")
+    scales = mapping(content.get("scales"), "scales")
     if scale != "full" and scale not in scales:
-        raise BadParameter(f"no scale {scale!r}: known are {', '.join(['full', *scales])}")
-    chosen = dict(scales.get(scale) or {})
-    claims = [*(content.get("claims") or ()), *(chosen.pop("claims", None) or ())]
+        raise BadParameter(f"no scale {scale!r}: {nearest(scale, ['full', *scales])}")
+    chosen = dict(mapping(scales.get(scale), f"scale {scale}"))
+    claims = [
+        *listed(content.get("claims"), "claims"),
+        *listed(chosen.pop("claims", None), f"claims of scale {scale}"),
+    ]
     arms, settings = _scaled(content, chosen)
     for values in (settings, *arms.values()):
         _check_settings(values)
-    control = content.get("control", "")
-    if not arms or control not in arms:
-        raise BadParameter(f"control {control!r} is not one of the arms {', '.join(arms)}")
-    probes = tuple(content.get("probes") or ())
-    if unknown := [probe for probe in probes if probe not in PROBES]:
-        raise BadParameter(f"unknown probe {unknown[0]!r}: known are {', '.join(PROBES)}")
     study = StudyFile(
         name=name,
-        question=" ".join(str(content.get("question", "")).split()),
+        question=" ".join(content.get("question", "").split()),
         arms=arms,
-        control=control,
-        probes=probes,
+        control=_control(content.get("control", ""), arms),
+        probes=_probes(content.get("probes")),
         settings=settings,
         claims=_claims(claims, {*(content.get("arms") or {}), *arms}, arms),
     )
@@ -132,24 +138,88 @@ def _study(content: object, name: str, scale: str) -> StudyFile:
             raise BadParameter(f"arm {arm!r} must be of letters, digits, - and _")
         if study.arm_settings(arm).get("kind") not in ARM_KINDS:
             raise BadParameter(f"arm {arm!r} needs a kind: one of {', '.join(ARM_KINDS)}")
+    _check_teachers(study)
+    _check_measured(study)
     return study
+
+
+def _control(control: object, arms: Collection[str]) -> str:
+    if not arms:
+        raise BadParameter("there are no arms: write arms: {replace: {}, fresh: {}}, for example")
+    if not isinstance(control, str) or control not in arms:
+        raise BadParameter(
+            f"control {shown(control)} is not one of the arms {', '.join(arms)}: name the arm "
+            "that the others are paired with"
+        )
+    return control
+
+
+def _probes(written: object) -> tuple[str, ...]:
+    probes = tuple(listed(written, "probes"))
+    for probe in probes:
+        if probe not in PROBES:
+            raise BadParameter(f"unknown probe {shown(probe)}: {nearest(str(probe), PROBES)}")
+        if probes.count(probe) > 1:
+            raise BadParameter(f"probe {probe} is listed twice: leave one out")
+    return probes
+
+
+def _check_teachers(study: StudyFile) -> None:
+    """Raise BadParameter where arms learn from each other in a circle, or one from itself."""
+    teachers = {arm: str(own.get("teacher", "")) for arm, own in study.arms.items()}
+    for arm, teacher in teachers.items():
+        if teacher == arm or teachers.get(teacher):
+            how = (
+                "itself" if teacher == arm else f"{teacher}, which learns from {teachers[teacher]}"
+            )
+            raise BadParameter(
+                f"arm {arm!r} learns from {how}: its teacher must be another arm, one "
+                "without a teacher, or a model"
+            )
+
+
+def _check_measured(study: StudyFile) -> None:
+    """Raise BadParameter where nothing in the study measures what a claim is about."""
+    last = value_of(_GENERATIONS, study.settings.get("generations", default_of(_GENERATIONS)))
+    for claim in study.claims:
+        if claim.generation is not None and claim.generation > last:
+            raise BadParameter(
+                f"claim {claim.id!r}: generation is {claim.generation}, and the study's last one "
+                f"is {last}: name that or an earlier one, or raise generations"
+            )
+        for metric in filter(None, (claim.indicator, claim.event)):
+            probe = MEASURED_BY.get(metric.partition("/")[0])
+            if probe and probe not in study.probes:
+                raise BadParameter(
+                    f"claim {claim.id!r}: {metric} is measured by {probe}, which is none of the "
+                    f"study's probes: write probes: [{', '.join([*study.probes, probe])}]"
+                )
 
 
 def _scaled(
     content: Mapping[str, Any], scale: dict[str, Any]
 ) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
     """Arms and settings of a study file, with what a scale changes in them."""
-    arms = {arm: dict(own or {}) for arm, own in (content.get("arms") or {}).items()}
-    for arm, own in (scale.pop("arms", None) or {}).items():
+    written = mapping(content.get("arms"), "arms")
+    arms = {arm: mapping(own, f"arm {arm!r}") for arm, own in written.items()}
+    for arm, changed in mapping(scale.pop("arms", None), "arms of the scale").items():
+        own = mapping(changed, f"the scale's arm {arm!r}")
         # With a kind it is an arm of the scale's own; without, it is one that is misspelt.
-        if arm not in arms and "kind" not in (own or {}):
+        if arm not in arms and "kind" not in own:
             raise BadParameter(f"the scale's arm {arm!r} is none of the arms {', '.join(arms)}")
-        arms[arm] = arms.get(arm, {}) | dict(own or {})
-    only = scale.pop("only", None) or list(arms)
+        arms[arm] = arms.get(arm, {}) | own
+    only = listed(scale.pop("only", None), "only") or list(arms)
     if unknown := [arm for arm in only if arm not in arms]:
         raise BadParameter(f"only: {unknown[0]!r} is none of the arms {', '.join(arms)}")
     arms = {arm: own for arm, own in arms.items() if arm in only}
-    return arms, dict(content.get("settings") or {}) | scale
+    return arms, mapping(content.get("settings"), "settings") | scale
+
+
+_GENERATIONS = parameter_fields(DOORS["main"])["generations"]
+_OPTIONS = {name for door in DOORS.values() for name, one in parameter_fields(door).items()} - {
+    "kind"
+}
+"""What some door takes, be it a setting of studies or not."""
 
 
 def _check_settings(values: Mapping[str, Any]) -> None:
@@ -161,12 +231,16 @@ def _check_settings(values: Mapping[str, Any]) -> None:
         if about(one).setting
     }
     for key, value in values.items():
+        if key not in known and key in _OPTIONS:
+            raise BadParameter(
+                f"{key} belongs to one call, not to a study file: give --{key} on the command line"
+            )
         require_known(key, known)
         value_of(known[key], value)
 
 
 def _claims(
-    contents: Iterable[Mapping[str, Any]], every: Iterable[str], arms: Iterable[str]
+    contents: Iterable[object], every: Iterable[str], arms: Iterable[str]
 ) -> tuple[Claim, ...]:
     """The claims on the arms of a scale, once all of them make sense among all arms of the file."""
     every, arms = set(every), set(arms)
@@ -177,16 +251,39 @@ def _claims(
     return tuple(one for one in found if arms.issuperset(one.contrast))
 
 
-def _claim(content: Mapping[str, Any], arms: Collection[str]) -> Claim:
+def _claim(written: object, arms: Collection[str]) -> Claim:
+    content = mapping(written, "a claim")
     missing = {"id", "statement", "indicator", "direction", "margin", "contrast", "refuted_if"}
     if absent := sorted(missing - set(content)):
-        raise BadParameter(f"claim {content.get('id', '?')!r} has no {absent[0]}")
-    contrast = tuple(content["contrast"])
-    if any(arm not in arms for arm in contrast):
+        raise BadParameter(f"claim {content.get('id', '?')!r} has no {absent[0]}: write it")
+    name = f"claim {shown(content['id'])}"
+    known = [one.name for one in fields(Claim)]
+    if unknown := [key for key in content if key not in known]:
+        raise BadParameter(f"{name}: unknown key {unknown[0]!r}: {nearest(unknown[0], known)}")
+    words = [
+        "id",
+        "statement",
+        "indicator",
+        "refuted_if",
+        *(["event"] if "event" in content else []),
+    ]
+    for key in words:
+        if not isinstance(content[key], str):
+            raise BadParameter(f"{name}: {key} is {shown(content[key])}: write words")
+    contrast = tuple(listed(content["contrast"], f"{name}: contrast"))
+    if unknown := [arm for arm in contrast if arm not in arms]:
         raise BadParameter(
-            f"claim {content['id']!r}: contrast must be two arms of the study, or one"
+            f"{name}: contrast must be two arms of the study, or one, and {shown(unknown[0])} is "
+            f"none: {nearest(str(unknown[0]), arms)}"
         )
-    return Claim(**{**content, "contrast": contrast, "margin": float(content["margin"])})
+    margin, generation = content["margin"], content.get("generation")
+    if isinstance(margin, bool) or not isinstance(margin, int | float):
+        raise BadParameter(f"{name}: margin is {shown(margin)}: write a number of 0 or more")
+    if generation is not None and (not isinstance(generation, int) or generation < 0):
+        raise BadParameter(
+            f"{name}: generation is {shown(generation)}: write a whole number of 0 or more"
+        )
+    return Claim(**{**content, "contrast": contrast, "margin": float(margin)})
 
 
 def described(door: type) -> dict[str, str]:

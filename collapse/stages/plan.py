@@ -1,7 +1,7 @@
 """What depends on what: arms x seeds x generations, as ordered steps. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from collapse.errors import BadParameter
@@ -286,7 +286,8 @@ def _teacher_steps(study: StudyFile, given: Mapping[str, Any], chain: Chain) -> 
     rest = {key: value for key, value in given.items() if key != "teacher"}
     if name == chain.arm or study.arm_settings(name).get("teacher"):
         raise BadParameter(
-            f"teacher={name} of arm {chain.arm} must be another arm, one without a teacher"
+            f"teacher={name} of arm {chain.arm} must be another arm, one without a teacher, or a "
+            "model"
         )
     return plan_chain(study, rest, arm=name, seed=chain.seed, generation=0).steps
 
@@ -297,8 +298,3 @@ def _own_tokenizer(recipe: RecurseStep) -> dict[str, str]:
     if trained_here and recipe.preset not in preset_names():
         return {"tokenizer": recipe.preset}
     return {}
-
-
-def parameters_of(step: Step) -> dict[str, Any]:
-    """A step's parameters by name."""
-    return asdict(step.parameters)

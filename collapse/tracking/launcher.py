@@ -21,7 +21,8 @@ def tag_launcher(launcher: str | None, run_id: str) -> None:
     if launcher:
         from mlflow.exceptions import MlflowException
 
+        from collapse.errors import StoreError
         from collapse.tracking.runs import client
 
-        with suppress(MlflowException):
+        with suppress(MlflowException, StoreError):
             client().set_tag(launcher, "launched", run_id)

@@ -1,53 +1,176 @@
 """Numbers on their way into the store: of a run, and mirrored on its chain by generation."""
 
 import re
+import threading
+from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import Self
 
+import mlflow
 import pandas as pd
-from mlflow.entities import Metric, Run, RunTag
+from mlflow.entities import Metric, Run
 from mlflow.utils.time import get_current_time_millis
 
 from collapse.measurement import Measurement
+from collapse.tracking.outbox import Letter, Outbox
+from collapse.tracking.patience import patiently
 from collapse.tracking.runs import client
 
 
 class MetricLog:
-    """Logs the measurements of one run; a resumed run does not log a step twice."""
+    """The measurements of one run on their way into the store, which may be silent for a while.
 
-    def __init__(self, run_id: str) -> None:
+    Each is written to an outbox first, and delivered by a thread: what a stage yields waits for no
+    store. A resumed step does not log a step twice, and a new run of it is given what the earlier
+    ones measured. As a context it ends when everything is delivered.
+    """
+
+    def __init__(self, run_id: str, outbox: Path) -> None:
         self.run_id = run_id
-        self._steps: dict[str, int] = {}
-        for name in client().get_run(run_id).data.metrics:
-            history = client().get_metric_history(run_id, name)
-            self._steps[name] = max(metric.step for metric in history)
+        self._outbox = Outbox(outbox)
+        self._before = {(name, one.step) for one in self._outbox.letters for name in one.values}
+        self._waiting = deque(self._outbox.letters)
+        self._known_elsewhere: set[tuple[str, int]] | None = None
+        self._in_doubt = True
+        self._changed = threading.Condition()
+        self._closing = False
+        self._carrier = threading.Thread(target=self._carry, daemon=True, name="MetricLog")
+        self._carrier.start()
 
     def log(self, measurement: Measurement) -> None:
-        """Log one measurement."""
+        """Write one measurement down; it is delivered as soon as the store takes it."""
         new = {
-            name: value
+            name: float(value)
             for name, value in measurement.values.items()
-            if measurement.step > self._steps.get(name, -1)
+            if (name, measurement.step) not in self._before
         }
-        log_metrics(self.run_id, new, measurement.step)
+        if not new:
+            return
+        letter = Letter(measurement.step, get_current_time_millis(), new)
+        with self._changed:
+            # A disk that is full ends no training by this: the thread has the letter all the same.
+            with suppress(OSError):
+                self._outbox.write(letter)
+            self._waiting.append(letter)
+            self._changed.notify()
+
+    def next_step(self, prefix: str) -> int:
+        """The step after the last one that earlier processes measured under a prefix."""
+        return max((step + 1 for name, step in self._before if name.startswith(prefix)), default=0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
+        """Deliver the rest; where something else went wrong already, as far as it goes.
+
+        Raises:
+            StoreError: the store is silent for longer than the patience is.
+        """
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        if kind is None:
+            self._carrier.join()
+            patiently(self._deliver)
+        elif issubclass(kind, Exception):
+            with suppress(Exception):
+                self._carrier.join()
+                patiently(self._deliver)
+        else:  # someone wants to leave: what does not go at once stays in the outbox
+            self._carrier.join(LEAVING_SECONDS)
+        self._outbox.close()
+
+    def _carry(self) -> None:
+        """What the thread does: deliver what waits, and what a silent store did not take later."""
+        pause = 0.0
+        while not self._closing:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closing or self._waiting)
+                self._changed.wait_for(lambda: self._closing, timeout=pause)
+            try:
+                self._deliver()
+                pause = GATHERING_SECONDS
+            except Exception:  # of any kind: it is said when the stage has ended
+                pause = OUTAGE_SECONDS
+
+    def _deliver(self) -> None:
+        """Send what waits, in order; after a failure only what has not arrived."""
+        while self._waiting:
+            letters = list(islice(self._waiting, LETTERS_AT_ONCE))
+            metrics = [metric for letter in letters for metric in letter.metrics()]
+            if self._in_doubt:
+                metrics = self._missing(metrics)
+            known = self._known_elsewhere or set()
+            self._in_doubt = True
+            _send(self.run_id, [one for one in metrics if (one.key, one.step) not in known])
+            self._in_doubt = False
+            for _ in letters:
+                self._waiting.popleft()
+
+    def _missing(self, metrics: Sequence[Metric]) -> list[Metric]:
+        """Those of some metrics that have not arrived.
+
+        The first look also finds what a run holds that is not of this outbox, which may have been
+        lost with its machine: of that no step is logged twice either.
+        """
+        store = mlflow.MlflowClient()
+        held = set()
+        for name in store.get_run(self.run_id).data.metrics:
+            if self._known_elsewhere is None or any(one.key == name for one in metrics):
+                history = store.get_metric_history(self.run_id, name)
+                held |= {(name, one.step, one.timestamp) for one in history}
+        if self._known_elsewhere is None:
+            ours = {
+                (one.key, one.step, one.timestamp)
+                for x in self._outbox.letters
+                for one in x.metrics()
+            }
+            self._known_elsewhere = {(name, step) for name, step, _ in held - ours}
+        return [one for one in metrics if (one.key, one.step, one.timestamp) not in held]
 
 
-def log_metrics(run_id: str, values: Mapping[str, float], step: int) -> None:
-    """Log metrics in one call."""
-    now = get_current_time_millis()
-    metrics = [Metric(name, float(value), now, step) for name, value in values.items()]
+LETTERS_AT_ONCE = 50
+GATHERING_SECONDS = 0.2
+OUTAGE_SECONDS = 3.0
+LEAVING_SECONDS = 5.0
+
+
+def _send(run_id: str, metrics: Sequence[Metric]) -> None:
     for start in range(0, len(metrics), 500):
-        client().log_batch(run_id, metrics=metrics[start : start + 500])
+        mlflow.MlflowClient().log_batch(run_id, metrics=metrics[start : start + 500])
+
+
+def log_metrics(
+    run_id: str, values: Mapping[str, float], step: int, timestamp: int | None = None
+) -> None:
+    """Log metrics of one step; the store takes what bears the same timestamp only once."""
+    moment = get_current_time_millis() if timestamp is None else timestamp
+    metrics = [Metric(name, float(value), moment, step) for name, value in values.items()]
+    patiently(lambda: _send(run_id, metrics))
 
 
 def mirror(
     parent: str, stage: str, generation: int, run_id: str, values: Mapping[str, float]
 ) -> None:
-    """Write a stage's last values on its chain with step = generation, once a run."""
-    key = f"mirrored.{stage}.{generation}"
-    if client().get_run(parent).data.tags.get(key) == run_id:
+    """Write a stage's last values on its chain with step = generation, once a run.
+
+    Of a mirroring that was cut off, the next one takes the moment over, so that the store sees what
+    has arrived.
+    """
+    done, begun = f"mirrored.{stage}.{generation}", f"mirroring.{stage}.{generation}"
+    tags = client().get_run(parent).data.tags
+    if tags.get(done) == run_id:
         return
-    log_metrics(parent, values, generation)
-    client().log_batch(parent, tags=[RunTag(key, run_id)])
+    whose, _, moment = tags.get(begun, "").partition(" ")
+    if whose != run_id:
+        moment = str(get_current_time_millis())
+        client().set_tag(parent, begun, f"{run_id} {moment}")
+    log_metrics(parent, values, generation, int(moment))
+    client().set_tag(parent, done, run_id)
 
 
 def keep_study_metrics(chains: Sequence[Run], rows: pd.DataFrame) -> None:

@@ -1,5 +1,6 @@
 """The model registry: a version per generation, found by alias, with its lineage and its seal."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -13,7 +14,8 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
 from collapse.errors import DamagedCheckpoint, MissingAncestor
-from collapse.tracking.runs import client
+from collapse.tracking.patience import patiently
+from collapse.tracking.runs import active, client, download
 
 SEAL = "sha256"
 REQUIREMENTS = ("torch==2.13.0", "transformers==5.23.0", "accelerate==1.15.0")
@@ -32,21 +34,33 @@ _SIGNATURE = ModelSignature(
 )
 
 
-def log_checkpoint(model: Any, tokenizer: Any) -> str:
-    """Log a model to the active run so that it carries its own code; returns ``models:/<id>``."""
-    logged = mlflow.transformers.log_model(
+def log_checkpoint(run_id: str, model: Any, tokenizer: Any) -> str:
+    """Log a model to a run so that it carries its own code; returns ``models:/<id>``.
+
+    What an attempt that was cut off left on the run is deleted: a run has one model.
+    """
+    with active(run_id):
+        logged = patiently(lambda: _log_model(model, tokenizer))
+    experiment = client().get_run(run_id).info.experiment_id
+    for one in client().search_logged_models([experiment], f"source_run_id = '{run_id}'"):
+        if one.model_id != logged.model_id:
+            client().delete_logged_model(one.model_id)
+    return logged.model_uri
+
+
+def _log_model(model: Any, tokenizer: Any) -> Any:
+    return mlflow.transformers.log_model(
         {"model": model, "tokenizer": tokenizer},
         name="checkpoint",
         task="text-generation",
         signature=_SIGNATURE,
         pip_requirements=list(REQUIREMENTS),
     )
-    return logged.model_uri
 
 
 def seal(model_uri: str) -> str:
     """The SHA-256 of every file of a logged model, as JSON."""
-    root = _download(model_uri)
+    root = download(model_uri)
     files = sorted(path for path in root.rglob("*") if path.is_file())
     sums = {
         str(path.relative_to(root)): _sha256(path)
@@ -73,7 +87,8 @@ def _make_version(name: str, model_uri: str, run_id: str, tags: Mapping[str, Any
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    return client().create_model_version(
+    make = functools.partial(
+        mlflow.MlflowClient().create_model_version,
         name,
         model_uri,
         run_id,
@@ -81,6 +96,7 @@ def _make_version(name: str, model_uri: str, run_id: str, tags: Mapping[str, Any
         await_creation_for=60,
         model_id=model_uri.removeprefix("models:/"),
     )
+    return patiently(make, landed=lambda: version_of(name, model_uri))
 
 
 def version(name: str, generation: int) -> ModelVersion | None:
@@ -122,7 +138,7 @@ def fetch(model_uri: str, sealed: str, what: str) -> tuple[Path, Path]:
         DamagedCheckpoint: a file is missing, or is not the one that was sealed.
     """
     try:
-        root = _download(model_uri)
+        root = download(model_uri)
     except (MlflowException, OSError):
         raise DamagedCheckpoint(
             f"{what}: its files are gone; make that generation again with rerun=true"
@@ -135,10 +151,6 @@ def fetch(model_uri: str, sealed: str, what: str) -> tuple[Path, Path]:
                 f"{what}: {path} {state}; make that generation again with rerun=true"
             )
     return root / "model", root / "components" / "tokenizer"
-
-
-def _download(model_uri: str) -> Path:
-    return Path(mlflow.artifacts.download_artifacts(artifact_uri=model_uri))
 
 
 def _sha256(path: Path) -> str:

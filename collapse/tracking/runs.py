@@ -1,24 +1,29 @@
 """Runs: found again by fingerprint, opened as children of their chain, mirrored on it, closed."""
 
+import atexit
 import functools
-import os
-import socket
-import subprocess
+import hashlib
+import shutil
+import tempfile
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import mlflow
-import psutil
 from mlflow.entities import Param, Run
+from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
 from collapse.errors import StoreError
+from collapse.tracking.patience import PatientClient, patiently
+from collapse.tracking.provenance import PROCESS_TAG, git_commit, is_alive, this_process
 from collapse.tracking.store import ARTIFACTS, DEFAULT_URI, first_line, tracking_uri
 
-PROCESS_TAG = "process"
+OPENING_TAG = "opening"
+"""On each run another value: a run that was made and whose answer was lost is known by it."""
 MODEL_TAG = "model_uri"
 
 
@@ -41,9 +46,9 @@ class RunLabel:
     parent: str | None = None
 
 
-def client() -> mlflow.MlflowClient:
-    """The MLflow client of this process."""
-    return mlflow.MlflowClient()
+def client() -> PatientClient:
+    """The MLflow client of this process, patient with a store that does not answer."""
+    return PatientClient()
 
 
 def experiment_id(name: str) -> str:
@@ -61,7 +66,14 @@ def experiment_id(name: str) -> str:
         location = Path(ARTIFACTS).absolute().as_uri()
     # The UI then opens on its pages for training, not on those for chat traces.
     tags = {"mlflow.experimentKind": "custom_model_development"}
-    return client().create_experiment(name, artifact_location=location, tags=tags)
+    try:
+        return client().create_experiment(name, artifact_location=location, tags=tags)
+    except MlflowException as error:
+        # Another machine made it, or we did, and the answer was lost.
+        known = client().get_experiment_by_name(name)
+        if error.error_code != "RESOURCE_ALREADY_EXISTS" or known is None:
+            raise
+        return known.experiment_id
 
 
 def find_runs(experiment: str, tags: Mapping[str, Any]) -> list[Run]:
@@ -95,11 +107,22 @@ def open_run(label: RunLabel) -> Run:
                 client().set_tag(run.info.run_id, key, value)
             log_parameters(run.info.run_id, label.parameters)
             return client().get_run(run.info.run_id)
-    run = client().create_run(
-        experiment_id(label.experiment), tags=_tags(label), run_name=label.name
-    )
+    run = _create_run(label)
     log_parameters(run.info.run_id, label.parameters)
     return client().get_run(run.info.run_id)
+
+
+def _create_run(label: RunLabel) -> Run:
+    """A new run, and one only: where its answer is lost it is found by a tag of its own."""
+    number, opening = experiment_id(label.experiment), uuid.uuid4().hex
+    tags = _tags(label) | {OPENING_TAG: opening}
+    store = mlflow.MlflowClient()
+
+    def landed() -> Run | None:
+        found = store.search_runs([number], f"tags.{OPENING_TAG} = '{opening}'", max_results=1)
+        return found[0] if found else None
+
+    return patiently(lambda: store.create_run(number, tags=tags, run_name=label.name), landed)
 
 
 def reopen(run_id: str) -> None:
@@ -113,6 +136,16 @@ def close_run(run_id: str, status: str, error: BaseException | None = None) -> N
     if error is not None:
         client().set_tag(run_id, "error", first_line(error) or type(error).__name__)
     client().set_terminated(run_id, status)
+
+
+def disown(experiment: str, fingerprint: str) -> None:
+    """Mark a step's RUNNING runs as nobody's: the process that held them is known to be gone.
+
+    The next process that opens a run of this fingerprint, on whatever machine, takes it up.
+    """
+    for run in find_runs(experiment, {"fingerprint": fingerprint, "run_kind": "stage"}):
+        if run.info.status == "RUNNING":
+            client().set_tag(run.info.run_id, PROCESS_TAG, "")
 
 
 def close_own(run_id: str, status: str) -> None:
@@ -148,16 +181,18 @@ def log_parameters(run_id: str, parameters: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def active(run_id: str, *, system_metrics: bool) -> Iterator[None]:
+def active(run_id: str) -> Iterator[None]:
     """Make a run the active one of this process, without ending it.
 
     MLflow's own context ends a run as FINISHED however it leaves; the caller knows better.
     """
-    mlflow.start_run(run_id=run_id, log_system_metrics=system_metrics)
+    patiently(lambda: mlflow.start_run(run_id=run_id, log_system_metrics=False))
     try:
         yield
     finally:
-        mlflow.end_run(status="RUNNING")
+        # The run is RUNNING before and after: a store that does not hear it changes nothing.
+        with suppress(MlflowException):
+            mlflow.end_run(status="RUNNING")
 
 
 def upload(run_id: str, folder: Path, names: Iterable[str]) -> None:
@@ -173,7 +208,33 @@ def upload(run_id: str, folder: Path, names: Iterable[str]) -> None:
 def artifacts(run_id: str) -> Path:
     """A run's artifacts on local disk; in a local store they are not copied."""
     uri = client().get_run(run_id).info.artifact_uri
+    return download(uri)
+
+
+def download(uri: str) -> Path:
+    """Files of an artifact's URI on local disk; what has to be copied goes when this process ends.
+
+    Raises:
+        StoreError: the store is silent for longer than the patience is.
+    """
+    place = _copies() / hashlib.sha256(uri.encode()).hexdigest()[:16]
+
+    def fetch() -> Path:
+        # What a lost connection left half done must not be taken for whole.
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(place)))
+
+    if tracking_uri().startswith(("http://", "https://")):
+        return patiently(fetch)
     return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri))
+
+
+@functools.cache
+def _copies() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="collapse-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def log_dataset(
@@ -204,23 +265,6 @@ def log_dataset(
                 raise
 
 
-def this_process() -> str:
-    """Host, process id and start time: tells a living process from a later one of its number."""
-    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
-
-
-def is_alive(run: Run) -> bool:
-    """Whether the process that opened a run still runs; one on another machine may well."""
-    host, _, rest = run.data.tags.get(PROCESS_TAG, "::").partition(":")
-    number, _, started = rest.partition(":")
-    if host != socket.gethostname():
-        return bool(host)
-    try:
-        return f"{psutil.Process(int(number)).create_time():.2f}" == started
-    except (psutil.Error, ValueError):
-        return False
-
-
 def close_dead(experiment: str) -> list[str]:
     """Close as KILLED what dead processes left RUNNING, and return the ids."""
     dead = [
@@ -231,23 +275,6 @@ def close_dead(experiment: str) -> list[str]:
     for run in dead:
         close_run(run.info.run_id, "KILLED")
     return [run.info.run_id for run in dead]
-
-
-@functools.cache
-def git_commit() -> str:
-    """The commit of this source tree, with a mark where it was changed; "unknown" outside git."""
-    root = Path(__file__).resolve().parents[2]
-    try:
-        commit = _git(root, "rev-parse", "HEAD")
-        return commit + ("-dirty" if _git(root, "status", "--porcelain", "-uno") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def _git(root: Path, *words: str) -> str:
-    return subprocess.run(
-        ["git", "-C", str(root), *words], capture_output=True, text=True, check=True
-    ).stdout.strip()
 
 
 CLAIMS_TAG = "claims_hash"

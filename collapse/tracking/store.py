@@ -13,6 +13,7 @@ ARTIFACTS = "mlruns"
 LEAST_FREE_BYTES = 200 * 2**20
 """A study writes some tens of megabytes; a disk fuller than this will not take one."""
 
+_SCHEMES = ("sqlite:///", "postgresql", "mysql", "mssql", "http://", "https://", "databricks")
 _NOISY = (
     "mlflow",
     "mlflow.store.db.utils",
@@ -39,10 +40,15 @@ def connect() -> None:
         StoreError: the store or the disk cannot be written, or does not answer.
     """
     uri = tracking_uri()
+    _require_known(uri)
     _require_writable(uri)
     os.environ["MLFLOW_TRACKING_URI"] = uri
-    os.environ.setdefault("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "5")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    # MLflow's own retries would make a run a second time where an answer was lost: `patience` looks
+    # first. They take minutes, too, and say nothing.
+    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
     silence()
     import mlflow
 
@@ -79,6 +85,15 @@ def first_line(error: BaseException) -> str:
     """An error as one line."""
     lines = str(error).strip().splitlines()
     return lines[0][:300] if lines else type(error).__name__
+
+
+def _require_known(uri: str) -> None:
+    """Raise StoreError where MLflow would keep runs in memory, or look for a store for minutes."""
+    if uri == "sqlite:///" or not uri.startswith(_SCHEMES):
+        raise StoreError(
+            f"MLFLOW_TRACKING_URI={uri!r} names no store: give sqlite:///PATH, "
+            "postgresql://HOST/NAME or http(s)://HOST:PORT"
+        )
 
 
 def _require_writable(uri: str) -> None:

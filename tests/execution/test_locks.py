@@ -6,13 +6,12 @@ from typing import Any
 
 import pytest
 
-from collapse.execution import study_door, study_run
-from collapse.execution.local import Walk
-from collapse.execution.prepared import prepare_plan
-from collapse.execution.study_door import run_study
-from collapse.execution.task import only_one
+from collapse.execution import study_run
+from collapse.execution.scratch import only_one
+from collapse.execution.study_door import prepare_study, run_study
+from collapse.execution.walk import Walk
+from collapse.parameters.doors import Experiment
 from collapse.parameters.study import load_study
-from collapse.stages.plan import plan_study
 from collapse.tracking.store import connect
 
 
@@ -63,13 +62,9 @@ def test_a_study_is_walked_by_one_launch_at_a_time(
     study = load_study("quickstart")
     calls: list[dict[str, Any]] = [{"seeds": 1}, {"seeds": 1, "name": name}]
     # Python's own parser, which fingerprints go through, is not safe between threads.
-    plans = [prepare_plan(study, plan_study(study, given)) for given in calls]
-    ready = {prepared.plan.experiment: prepared for prepared in plans}
-    monkeypatch.setattr(study_door, "prepare_plan", lambda _study, plan: ready[plan.experiment])
-    launches = [
-        threading.Thread(target=run_study, args=(study, given, 1), kwargs={"rerun": False})
-        for given in calls
-    ]
+    alone = Experiment(workers=1)
+    plans = [prepare_study(study, given) for given in calls]
+    launches = [threading.Thread(target=run_study, args=(one, alone)) for one in plans]
     for launch in launches:
         launch.start()
     for launch in launches:

@@ -17,7 +17,7 @@ from collapse.parameters.doors import RecurseStep
 from collapse.parameters.study import load_study
 from collapse.stages.device import choose_device, device_name
 from collapse.stages.plan import plan_chain
-from collapse.tracking import runs, seals, store
+from collapse.tracking import provenance, seals, store
 from tests.conftest import MICRO, open_door
 
 CHAIN = "quickstart.replace.seed0"
@@ -50,7 +50,7 @@ def test_to_the_run_that_measured_it_when_where_and_by_which_sources(walk: Walk)
     assert walk.run.data.metrics[NUMBER] == value
     assert walk.run.info.status == "FINISHED"
     assert walk.chain.info.start_time <= walk.run.info.start_time < walk.run.info.end_time
-    commit = runs.git_commit().removesuffix("-dirty")
+    commit = provenance.git_commit().removesuffix("-dirty")
     assert walk.run.data.tags["git_commit"].removesuffix("-dirty") == commit
     assert walk.run.data.tags["device"] == device_name(choose_device("auto"))
 

@@ -100,7 +100,7 @@ def test_overrides():
         ("pocket", {"layers": 3}, r"override of preset 'pocket' 'layers'.*num_hidden_layers"),
         ("pocket", {"norm": "batch"}, "norm='batch' is unknown; known are rms, layer"),
         ("pocket", {"hidden_size": 130}, "hidden_size=130 is not a multiple of 4"),
-        ("pocket", {"vocab_size": -1}, "vocab_size=-1 is not a positive whole number"),
+        ("pocket", {"vocab_size": -1}, "vocab_size=-1 is not a whole number above 0"),
         ("pocket", {"vocab_size": "many"}, "pocket"),
     ],
 )

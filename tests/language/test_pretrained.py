@@ -105,7 +105,10 @@ def test_folders_that_hold_no_model_are_named(tmp_path):
         load_model(tmp_path)
     assert "\n" not in str(caught.value)
     (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
-    with pytest.raises(BadModel, match="cannot be loaded") as caught:
+    with pytest.raises(BadModel, match=r"model.safetensors is damaged .*copy it again") as caught:
+        load_model(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
+    with pytest.raises(BadModel, match="the weights lack") as caught:
         load_model(tmp_path)
     assert "\n" not in str(caught.value)
 

@@ -7,31 +7,30 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import mlflow
 import pytest
 
 from collapse.errors import StoreError
 from collapse.measurement import Measurement
-from collapse.tracking import metrics, reader, runs, store
+from collapse.tracking import metrics, provenance, reader, runs, store
 from tests.conftest import environment
 
 TAGS = {"study": "s", "arm": "a", "seed": 0, "generation": 0, "stage": "quality", "chain": "c"}
 
 
 @pytest.fixture
-def label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> runs.RunLabel:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    store.connect()
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.DEFAULT_URI)
-    return runs.RunLabel("exp", "quality g0", TAGS | {"fingerprint": "f"}, {"steps": 3, "note": ""})
+def label(experiment: str) -> runs.RunLabel:
+    return runs.RunLabel(
+        experiment, "quality g0", TAGS | {"fingerprint": "f"}, {"steps": 3, "note": ""}
+    )
 
 
 def as_of_a_dead_process(run_id: str) -> None:
     """Give a run the tag of a process that has ended."""
     ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], text=True,
                            capture_output=True, check=True)  # fmt: skip
-    host = runs.this_process().partition(":")[0]
-    runs.client().set_tag(run_id, runs.PROCESS_TAG, f"{host}:{ended.stdout.strip()}:1.00")
+    host = provenance.this_process().partition(":")[0]
+    runs.client().set_tag(run_id, provenance.PROCESS_TAG, f"{host}:{ended.stdout.strip()}:1.00")
 
 
 def test_a_run_of_a_dead_process_is_taken_up_and_a_living_one_is_not(label) -> None:
@@ -44,42 +43,44 @@ def test_a_run_of_a_dead_process_is_taken_up_and_a_living_one_is_not(label) -> N
 
 def test_the_same_number_of_a_later_process_is_not_the_same_process(label) -> None:
     run_id = runs.open_run(label).info.run_id
-    host = runs.this_process().partition(":")[0]
-    runs.client().set_tag(run_id, runs.PROCESS_TAG, f"{host}:{os.getpid()}:1.00")
-    assert not runs.is_alive(runs.client().get_run(run_id))
+    host = provenance.this_process().partition(":")[0]
+    runs.client().set_tag(run_id, provenance.PROCESS_TAG, f"{host}:{os.getpid()}:1.00")
+    assert not provenance.is_alive(runs.client().get_run(run_id))
 
 
 def test_what_died_is_closed_and_what_lives_is_left(label) -> None:
     dead, alive = runs.open_run(label).info.run_id, runs.open_run(label).info.run_id
     as_of_a_dead_process(dead)
-    assert runs.close_dead("exp") == [dead]
+    assert runs.close_dead(label.experiment) == [dead]
     assert runs.client().get_run(dead).info.status == "KILLED"
     assert runs.client().get_run(alive).info.status == "RUNNING"
 
 
 def test_only_a_finished_run_is_reused(label) -> None:
     run_id = runs.open_run(label).info.run_id
-    assert runs.find_finished("exp", "f") is None
+    assert runs.find_finished(label.experiment, "f") is None
     runs.close_run(run_id, "FAILED", ValueError("first line\nsecond line"))
-    assert runs.find_finished("exp", "f") is None
+    assert runs.find_finished(label.experiment, "f") is None
     assert runs.client().get_run(run_id).data.tags["error"] == "first line"
     runs.close_run(run_id, "FINISHED")
-    assert runs.find_finished("exp", "f").info.run_id == run_id
+    assert runs.find_finished(label.experiment, "f").info.run_id == run_id
 
 
-def test_a_resumed_run_logs_no_step_twice(label) -> None:
+def test_a_resumed_run_logs_no_step_twice(label, tmp_path: Path) -> None:
     run_id = runs.open_run(label).info.run_id
     for start in (1, 2):
-        log = metrics.MetricLog(run_id)
-        for step in range(start, start + 3):
-            log.log(Measurement(step, {"train/loss_nats": float(step)}))
+        with metrics.MetricLog(run_id, tmp_path / "outbox.jsonl") as log:
+            for step in range(start, start + 3):
+                log.log(Measurement(step, {"train/loss_nats": float(step)}))
     history = runs.client().get_metric_history(run_id, "train/loss_nats")
     assert sorted(one.step for one in history) == [1, 2, 3, 4]
 
 
 def test_mirroring_is_done_once_and_a_rerun_overwrites(label) -> None:
     parent = runs.open_run(
-        runs.RunLabel("exp", "c", {"chain": "c", "arm": "a", "seed": 0, "fingerprint": "p"})
+        runs.RunLabel(
+            label.experiment, "c", {"chain": "c", "arm": "a", "seed": 0, "fingerprint": "p"}
+        )
     )
     run_id = parent.info.run_id
     metrics.mirror(run_id, "quality", 2, "one", {"human/nll_nats": 1.0})
@@ -93,16 +94,16 @@ def test_mirroring_is_done_once_and_a_rerun_overwrites(label) -> None:
 
 
 def test_claims_are_written_down_once(label) -> None:
-    runs.fix_claims("exp", "first")
-    runs.fix_claims("exp", "second")
-    assert runs.fixed_claims("exp") == "first"
+    runs.fix_claims(label.experiment, "first")
+    runs.fix_claims(label.experiment, "second")
+    assert runs.fixed_claims(label.experiment) == "first"
 
 
 def test_a_deleted_experiment_is_named_with_the_way_back(label) -> None:
-    number = runs.experiment_id("exp")
+    number = runs.experiment_id(label.experiment)
     runs.client().delete_experiment(number)
     with pytest.raises(StoreError, match=f"restore -x {number}"):
-        runs.experiment_id("exp")
+        runs.experiment_id(label.experiment)
 
 
 def test_failures_of_the_store_are_told_from_mistakes_of_ours() -> None:
@@ -129,23 +130,14 @@ for k in range(40):
 """
 
 
-@pytest.fixture
-def own_store(label, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """MLflow keeps one store a URI in a process, wherever a relative one has led before."""
-    uri = f"sqlite:///{tmp_path}/raced.db"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    store.connect()
-    return uri
-
-
-def test_two_processes_may_log_one_text_at_once(label, own_store: str, tmp_path: Path) -> None:
+def test_two_processes_may_log_one_text_at_once(label, store_uri: str, tmp_path: Path) -> None:
     made = [runs.open_run(label).info.run_id for _ in range(2)]
     start = time.time() + 6
     racers = [
         subprocess.Popen(
             [sys.executable, "-c", RACER, run_id, str(start)],
             cwd=tmp_path,
-            env=environment(MLFLOW_TRACKING_URI=own_store),
+            env=environment(MLFLOW_TRACKING_URI=store_uri),
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -158,7 +150,7 @@ def test_two_processes_may_log_one_text_at_once(label, own_store: str, tmp_path:
         assert len(runs.client().get_run(run_id).inputs.dataset_inputs) == 40
 
 
-def test_another_failure_to_log_a_text_is_not_tried_again(label, own_store, monkeypatch) -> None:
+def test_another_failure_to_log_a_text_is_not_tried_again(label, monkeypatch) -> None:
     run_id = runs.open_run(label).info.run_id
     tried = []
 
@@ -166,7 +158,7 @@ def test_another_failure_to_log_a_text_is_not_tried_again(label, own_store, monk
         tried.append(args)
         raise OSError("the disk is gone")
 
-    monkeypatch.setattr(type(runs.client()), "log_inputs", fail)
+    monkeypatch.setattr(mlflow.MlflowClient, "log_inputs", fail)
     with pytest.raises(OSError, match="disk is gone"):
         runs.log_dataset(run_id, "text", "training", "0123", 5, "")
     assert len(tried) == 1

@@ -8,22 +8,18 @@ from mlflow.entities import Run
 
 from collapse.errors import StoreError
 from collapse.measurement import Measurement
-from collapse.tracking import metrics, runs, seals, store
+from collapse.tracking import metrics, runs, seals
 
 TAGS = {"study": "s", "arm": "a", "seed": 0, "chain": "c"}
 
 
 @pytest.fixture
-def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def finished(experiment: str, tmp_path: Path) -> str:
     """A run that was sealed and closed."""
-    monkeypatch.chdir(tmp_path)
-    # MLflow keeps one store a URI in a process, wherever a relative one has led before.
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/sealed.db")
-    store.connect()
     own = TAGS | {"generation": 0, "stage": "quality", "fingerprint": "f", "git_commit": "g"}
-    run_id = runs.open_run(runs.RunLabel("exp", "quality g0", own, {"steps": 3})).info.run_id
-    log = metrics.MetricLog(run_id)
-    log.log(Measurement(0, {"human/nll_nats": 1.5, "quality/self_bleu": float("nan")}))
+    run_id = runs.open_run(runs.RunLabel(experiment, "quality g0", own, {"steps": 3})).info.run_id
+    with metrics.MetricLog(run_id, tmp_path / "outbox.jsonl") as log:
+        log.log(Measurement(0, {"human/nll_nats": 1.5, "quality/self_bleu": float("nan")}))
     (tmp_path / "table.csv").write_text("a,b\n1,2\n")
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "own.jsonl").write_text("{}")
@@ -37,9 +33,13 @@ def run_of(run_id: str) -> Run:
     return runs.client().get_run(run_id)
 
 
+def experiment_of(run_id: str) -> str:
+    return runs.client().get_experiment(run_of(run_id).info.experiment_id).name
+
+
 def test_what_nobody_touched_passes_by_whatever_road_it_is_read(finished: str) -> None:
     seals.require_sealed(run_of(finished))
-    found = runs.find_finished("exp", "f")
+    found = runs.find_finished(experiment_of(finished), "f")
     assert found is not None
     seals.require_sealed(found)
 
@@ -50,8 +50,8 @@ CHANGES: dict[str, Callable[[str], object]] = {
     "one more parameter": lambda run: runs.client().log_param(run, "seed", 7),
     "the commit": lambda run: runs.client().set_tag(run, "git_commit", "another"),
     "the text it stands on": lambda run: runs.client().set_tag(run, "corpus_fingerprint", "1"),
-    "a table": lambda run: (runs.artifacts(run) / "table.csv").write_text("a,b\n1,3\n"),
-    "a table that is gone": lambda run: (runs.artifacts(run) / "table.csv").unlink(),
+    "a table": lambda run: runs.client().log_text(run, "a,b\n1,3\n", "table.csv"),
+    "one more table": lambda run: runs.client().log_text(run, "a,b\n", "more.csv"),
 }
 
 
@@ -59,6 +59,17 @@ CHANGES: dict[str, Callable[[str], object]] = {
 def test_a_change_is_named(what: str, finished: str) -> None:
     CHANGES[what](finished)
     with pytest.raises(StoreError, match=rf"the run {finished} \(c, quality g0\) was changed"):
+        seals.require_sealed(run_of(finished))
+
+
+def test_a_table_that_is_gone_is_named(finished: str, request: pytest.FixtureRequest) -> None:
+    kept = run_of(finished).info.artifact_uri
+    if kept.startswith("mlflow-artifacts:"):
+        path = request.getfixturevalue("server").artifact(kept, "table.csv")
+    else:
+        path = runs.artifacts(finished) / "table.csv"
+    path.unlink()
+    with pytest.raises(StoreError, match="was changed after it finished"):
         seals.require_sealed(run_of(finished))
 
 
@@ -75,7 +86,7 @@ def test_a_run_of_before_there_were_seals_passes(finished: str) -> None:
 
 
 def chain_of(finished: str) -> Run:
-    label = runs.RunLabel("exp", "c", TAGS | {"fingerprint": "p"})
+    label = runs.RunLabel(experiment_of(finished), "c", TAGS | {"fingerprint": "p"})
     parent = runs.open_run(label).info.run_id
     metrics.mirror(parent, "quality", 0, finished, metrics.last_values(run_of(finished)))
     return run_of(parent)

@@ -1,5 +1,6 @@
 """Corpora in files: one .txt, .jsonl or .parquet file, or a folder of them."""
 
+import codecs
 import hashlib
 import json
 from collections.abc import Callable, Iterator
@@ -53,7 +54,7 @@ class FileCorpus:
             reason = getattr(error, "strerror", None) or error
             raise BadCorpus(f"corpus {name!r} cannot be looked at: {reason}") from None
         if not size_bytes:
-            raise BadCorpus(f"corpus {name!r} is empty (0 bytes)")
+            raise BadCorpus(f"corpus {name!r} is empty (0 bytes): give one with text")
         return cls(name, paths, text_column)
 
     @cached_property
@@ -95,7 +96,7 @@ def _find_files(name: str) -> tuple[Path, ...]:
             raise BadCorpus(f"corpus folder {name!r} holds no {_SUFFIXES_IN_WORDS} file")
         return paths
     if not path.exists():
-        raise BadCorpus(f"corpus {name!r}: there is no such file or folder")
+        raise BadCorpus(f"corpus {name!r}: there is no such file or folder: check the path")
     if path.suffix.lower() not in _READERS:
         ending = f"ends in {path.suffix!r}" if path.suffix else "has no suffix"
         raise BadCorpus(f"corpus {name!r} {ending}; {_SUFFIXES_IN_WORDS} files can be read")
@@ -117,8 +118,25 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             try:
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
-                raise BadCorpus(f"{path} line {number} is not UTF-8 text: {error.reason}") from None
+                raise BadCorpus(
+                    f"{path} line {number} is not UTF-8 text ({error.reason} at byte {error.start} "
+                    f"of it): {_what_it_may_be(line)}"
+                ) from None
+            if "\0" in text:
+                raise BadCorpus(
+                    f"{path} line {number} holds a null byte: it is binary, or text in UTF-16; "
+                    "save it as UTF-8"
+                )
             yield number, text.rstrip("\r\n")
+
+
+def _what_it_may_be(line: bytes) -> str:
+    """Which encoding bytes look like that are not UTF-8, and what to do about it."""
+    if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "it looks like UTF-16; save it as UTF-8 (iconv -f UTF-16 -t UTF-8)"
+    if any(byte < 9 for byte in line):
+        return "it looks binary; give a file of text"
+    return "it may be Latin-1; save it as UTF-8 (iconv -f LATIN1 -t UTF-8)"
 
 
 def _read_text(path: Path, _text_column: str) -> Iterator[str]:
@@ -158,7 +176,10 @@ def _read_json_lines(path: Path, text_column: str) -> Iterator[str]:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:  # ValueError: also numbers of 4,300 digits
             reason = getattr(error, "msg", error)
-            raise BadCorpus(f"{path} line {number} is not valid JSON: {reason}") from None
+            raise BadCorpus(
+                f"{path} line {number} is not valid JSON ({reason}): each line must be one object, "
+                'such as {"text": "..."}'
+            ) from None
         if not isinstance(row, dict):
             raise BadCorpus(
                 f"{path} line {number} is a {type(row).__name__}, not an object "
@@ -180,7 +201,10 @@ def checked_text(row: dict[str, object], text_column: str, where: str) -> str:
     """
     if text_column not in row:
         fields = ", ".join(map(repr, row)) or "none"
-        raise BadCorpus(f"{where} has no field {text_column!r}; its fields: {fields}")
+        raise BadCorpus(
+            f"{where} has no field {text_column!r}; its fields: {fields}: give the one with the "
+            "text that name"
+        )
     text = row[text_column]
     if not isinstance(text, str):
         raise BadCorpus(f"{where}: field {text_column!r} is {type(text).__name__}, not text")
@@ -198,7 +222,8 @@ def _read_parquet(path: Path, text_column: str) -> Iterator[str]:
             columns = file.schema_arrow.names
             if text_column not in columns:
                 raise BadCorpus(
-                    f"{path} has no column {text_column!r}; its columns: {', '.join(columns)}"
+                    f"{path} has no column {text_column!r}; its columns: {', '.join(columns)}: "
+                    "give the one with the text that name"
                 )
             row = 0
             for batch in file.iter_batches(batch_size=1024, columns=[text_column]):
@@ -207,7 +232,9 @@ def _read_parquet(path: Path, text_column: str) -> Iterator[str]:
                     yield checked_text({text_column: text}, text_column, f"{path} row {row}")
     except pyarrow.ArrowException as error:
         reason = str(error).splitlines()[0]
-        raise BadCorpus(f"{path} is not a readable Parquet file: {reason}") from None
+        raise BadCorpus(
+            f"{path} is not a readable Parquet file ({reason}): write it again, or give .jsonl"
+        ) from None
 
 
 _READERS: dict[str, Callable[[Path, str], Iterator[str]]] = {

@@ -12,6 +12,7 @@ machine this is; a package of Python alone has one wheel for all.
 import hashlib
 import os
 import re
+import stat
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from collapse.errors import BadCorpus, StoreError
 
@@ -53,9 +54,13 @@ class WheelPackage:
     archive: Path
 
     def paths(self) -> list[str]:
-        """Where its ``.py`` files would lie below the library's folder if installed, in order."""
+        """Where its ``.py`` files would lie below the library's folder if installed, in order.
+
+        Raises:
+            BadCorpus: the wheel is damaged, or names a place outside of that folder.
+        """
         with self._open() as archive:
-            return sorted(_members(archive))
+            return sorted(self._members(archive))
 
     def sources(self, most_bytes: int) -> Iterator[tuple[str, bytes]]:
         """Yield the path and the first bytes of every ``.py`` file, in the order of paths.
@@ -67,7 +72,7 @@ class WheelPackage:
             BadCorpus: the wheel is damaged.
         """
         with self._open() as archive:
-            for path, member in sorted(_members(archive).items()):
+            for path, member in sorted(self._members(archive).items()):
                 try:
                     with archive.open(member) as file:
                         content = file.read(most_bytes)
@@ -76,13 +81,25 @@ class WheelPackage:
                     raise self._damaged(error) from None
                 yield path, content
 
+    def _members(self, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+        """Its files, all of them looked at before one is read.
+
+        Nothing is unpacked; but a wheel that names what lies elsewhere was not made by a builder.
+        """
+        for member in archive.infolist():
+            if _leaves(member.filename):
+                raise self._damaged(f"{member.filename!r} lies outside of its folder")
+            if stat.S_ISLNK(member.external_attr >> 16):
+                raise self._damaged(f"{member.filename!r} is a link")
+        return _members(archive)
+
     def _open(self) -> zipfile.ZipFile:
         try:
             return zipfile.ZipFile(self.archive)
         except (OSError, zipfile.BadZipFile) as error:
             raise self._damaged(error) from None
 
-    def _damaged(self, error: Exception) -> BadCorpus:
+    def _damaged(self, error: Exception | str) -> BadCorpus:
         return BadCorpus(
             f"{self.archive} cannot be read ({error}); delete its folder to have it fetched again"
         )
@@ -197,6 +214,12 @@ def _reason(complaint: str) -> str:
         return f"{where} has no wheel of that version (it has ... {newest})"
     lines = [line for line in complaint.splitlines() if line.strip()]
     return f"pip failed: {lines[-1] if lines else 'it said nothing'}"
+
+
+def _leaves(name: str) -> bool:
+    """Whether a name in an archive is absolute, on any system, or climbs out of its folder."""
+    windows = PureWindowsPath(name)
+    return bool(windows.anchor) or ".." in windows.parts
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:

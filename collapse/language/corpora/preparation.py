@@ -24,9 +24,10 @@ from collapse.language.corpora.source import (
     Source,
     StoriesSource,
     open_source,
+    require_every_split,
     whole_corpora,
 )
-from collapse.language.corpora.splits import HELDOUT_SHARE, HELDOUT_SPLITS, JUDGE, split_of
+from collapse.language.corpora.splits import HELDOUT_SHARE, HELDOUT_SPLITS, split_of
 
 SCALE_TEXTS = 20_000
 SCALE_CHARACTERS = 10_000_000
@@ -87,7 +88,8 @@ def prepare_corpus(
             training = sorter.training_documents(max_documents, report)
             sizes = {"train": _write_training(folder, source, training)}
             heldout, repeated, parts = sorter.heldout(), sorter.repeated, dict(sorter.parts)
-            _check_every_split(name, sizes["train"][0], heldout)
+            kept = {split: len(texts) for split, texts in heldout.items()}
+            require_every_split(name, {"train": sizes["train"][0], **kept})
             _check_every_part(source, parts)
         for split, texts in heldout.items():
             sizes[split] = write_texts(texts_file(folder, split), texts)
@@ -117,19 +119,6 @@ def _check_apart(source: Source, folder: Path) -> None:
     paths = [p for one in whole_corpora(source) if isinstance(one, FileCorpus) for p in one.paths]
     if any(path.resolve().parent == folder.resolve() for path in paths):
         raise BadParameter(f"folder {str(folder)!r} holds the corpus itself; prepare it elsewhere")
-
-
-def _check_every_split(name: str, train: int, heldout: dict[str, list[str]]) -> None:
-    counts = {"train": train, **{split: len(texts) for split, texts in heldout.items()}}
-    # Without text for a judge, what it would have told is not measured.
-    missing = [split for split, count in counts.items() if not count and split != JUDGE]
-    if missing:
-        kept = sum(counts.values())
-        raise BadCorpus(
-            f"corpus {name!r} is too small: its {kept} distinct documents leave the split "
-            f"{missing[0]!r} empty; about {round(5 / HELDOUT_SHARE)} are needed to fill all six "
-            "(cut long documents into shorter ones, or take a larger corpus)"
-        )
 
 
 def _check_every_part(source: FiniteSource, parts: Mapping[str, int]) -> None:

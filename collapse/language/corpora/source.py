@@ -1,6 +1,6 @@
 """What a corpus is before it is split: a name becomes a source of documents."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from collapse.language.corpora.datasets_hub import HubCorpus, has_hub_form
 from collapse.language.corpora.files import FILE_SUFFIXES, FileCorpus
 from collapse.language.corpora.parts import EVERY_TEXT, PartedCorpus, split_parts
 from collapse.language.corpora.python_source import PythonCorpus
+from collapse.language.corpora.splits import HELDOUT_SHARE, JUDGE, SPLITS, split_of, text_hash
 
 if TYPE_CHECKING:
     import numpy as np
@@ -107,7 +108,7 @@ def open_source(name: str, *, text_column: str = "text") -> Source:
     )
 
 
-def corpus_fingerprint(name: str, *, text_column: str = "text") -> str:
+def corpus_fingerprint(name: str, *, text_column: str = "text", limit: int | None = None) -> str:
     """Look at a corpus before anything is run, and return its fingerprint.
 
     For files, packages and the grammar the fingerprint follows the content. For a hub name it is a
@@ -117,18 +118,50 @@ def corpus_fingerprint(name: str, *, text_column: str = "text") -> str:
     on is found when the corpus is prepared. Of a hub name it is only checked that the hub answers.
     Neither torch, transformers nor datasets is imported.
 
+    Args:
+        name: see ``open_source``.
+        text_column: field or column with the text in .jsonl, .parquet and hub rows.
+        limit: documents that will be read of it, None for all.
+
     Raises:
         BadCorpus: the corpus cannot be used; one line says why.
     """
     source = open_source(name, text_column=text_column)
     if isinstance(source, StoriesSource):
         return source.fingerprint
-    for one in whole_corpora(source):
+    wholes = whole_corpora(source)
+    for one in wholes:
         if isinstance(one, HubCorpus):
             one.require_access()
-        else:
-            _check_documents(one.name, one.documents())
+    if isinstance(source, HalfCorpus) or len(wholes) > 1:
+        # A half would have to be cut first; parts are all needed.
+        for one in wholes:
+            if not isinstance(one, HubCorpus):
+                _check_documents(one.name, one.documents())
+    elif not isinstance(source, HubCorpus):
+        _check_documents(name, source.documents(limit), every_split=True)
     return source.fingerprint
+
+
+def require_every_split(name: str, counts: Mapping[str, int]) -> None:
+    """See that a finite corpus has documents for every split that is needed.
+
+    Args:
+        name: of the corpus.
+        counts: distinct documents of every split.
+
+    Raises:
+        BadCorpus: it has not, and is too small.
+    """
+    # Without text for a judge, what it would have told is not measured.
+    missing = [split for split in SPLITS if not counts.get(split) and split != JUDGE]
+    if missing:
+        kept = sum(counts.values())
+        raise BadCorpus(
+            f"corpus {name!r} is too small: its {kept} distinct documents leave the split "
+            f"{missing[0]!r} empty; about {round(5 / HELDOUT_SHARE)} are needed to fill all six "
+            "(cut long documents into shorter ones, or take a larger corpus)"
+        )
 
 
 def check_training_text(name: str, training_text: str) -> None:
@@ -201,11 +234,17 @@ def _exists(name: str) -> bool:
         return False
 
 
-def _check_documents(name: str, documents: Iterator[str]) -> None:
+def _check_documents(name: str, documents: Iterator[str], *, every_split: bool = False) -> None:
+    """Read some of a corpus: all of a small one, and on until every split has a document."""
     characters = 0
+    distinct: dict[str, set[int]] = {split: set() for split in SPLITS}
     for document in documents:
         characters += len(document)
-        if characters > _CHECKED_CHARACTERS:
+        if every_split:
+            distinct[split_of(document)].add(text_hash(document))
+        if characters > _CHECKED_CHARACTERS and (all(distinct.values()) or not every_split):
             return
     if not characters:
-        raise BadCorpus(f"corpus {name!r} holds no text")
+        raise BadCorpus(f"corpus {name!r} holds no text: give one of about 125 documents or more")
+    if every_split:
+        require_every_split(name, {split: len(names) for split, names in distinct.items()})

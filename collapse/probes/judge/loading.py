@@ -42,7 +42,12 @@ def _load(source: str, options: dict[str, Any]) -> tuple[Any, Any]:
         if config.model_type == DecoderConfig.model_type:
             return load_model(source).base_model, tokenizer
         model, report = AutoModel.from_pretrained(
-            source, config=config, dtype=torch.float32, output_loading_info=True, **options
+            source,
+            config=config,
+            dtype=torch.float32,
+            output_loading_info=True,
+            use_safetensors=True,
+            **options,
         )
     except BadModel:
         raise

@@ -90,15 +90,20 @@ def test_check_reads_small_corpora_wholly(tmp_path: Path) -> None:
     path.write_text('{"text": " "}\n')
     with pytest.raises(BadCorpus, match="holds no text"):
         corpus_fingerprint(str(path))
-    path.write_text('{"text": "fine"}\n')
+    path.write_text('{"text": "fine"}\n' * 1000)
+    with pytest.raises(BadCorpus, match="its 1 distinct documents leave the split 'validation'"):
+        corpus_fingerprint(str(path))
+    path.write_text("".join(f'{{"text": "fine {number * "x"}"}}\n' for number in range(500)))
     assert corpus_fingerprint(str(path)) == open_source(str(path)).fingerprint
     assert corpus_fingerprint(f"simple:{path}") != corpus_fingerprint(str(path))
+    with pytest.raises(BadCorpus, match="its 12 distinct documents"):
+        corpus_fingerprint(str(path), limit=12)
 
 
 def test_check_of_a_large_corpus_stops(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    row = json.dumps({"text": "x" * 1_000_000}) + "\n"
-    path.write_text(row * 40 + "{\n")
+    rows = [json.dumps({"text": f"{number} " + "x" * 100_000}) for number in range(400)]
+    path.write_text("\n".join([*rows, "{\n"]))
     assert len(corpus_fingerprint(str(path))) == 64
 
 

@@ -1,0 +1,143 @@
+"""A plan walked step by step, in this process or by a crew of others; nobody here knows which."""
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from tqdm import tqdm
+
+from collapse.execution.task import Outcome, Task, run_task
+from collapse.stages.plan import Plan, Step
+
+MakeTask = Callable[[Step, Mapping[str, Outcome]], Task]
+
+TRAINING = ("prepare", "baseline", "recurse_step")
+
+
+class Crew(Protocol):
+    """Processes that run tasks: on this machine, or on many.
+
+    Attributes:
+        size: tasks at once.
+    """
+
+    size: int
+
+    def submit(self, task: Task) -> int:
+        """Hand out a task, and return its number."""
+        ...
+
+    def finished(self, seconds: float) -> Iterable[tuple[int, Outcome | Exception]]:
+        """Tasks that ended within so many seconds, each with its outcome or its own error.
+
+        Raises:
+            CollapseError: what stops the whole walk.
+        """
+        ...
+
+    def stop(self) -> None:
+        """Interrupt what runs, so that each closes its run as KILLED."""
+        ...
+
+    def leave(self) -> None:
+        """Let the processes go."""
+        ...
+
+
+@dataclass
+class Walk:
+    """How far a plan has been walked.
+
+    Attributes:
+        outcomes: steps that finished, by key.
+        errors: steps that failed, by key.
+        skipped: steps that stood on one that failed, by key, with the key of that one.
+    """
+
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    errors: dict[str, Exception] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    def blocked_by(self, step: Step) -> str | None:
+        """The failed step that a step stands on, if there is one."""
+        return next((n for n in step.needs if n in self.errors or n in self.skipped), None)
+
+    def settle(self, step: Step, found: Outcome | Exception) -> None:
+        """Take down what became of a step."""
+        if isinstance(found, Exception):  # of any kind: other chains have nothing to do with it
+            self.errors[step.key] = found
+        else:
+            self.outcomes[step.key] = found
+
+
+def walk_alone(walk: Walk, plan: Plan, make_task: MakeTask, *, stop_at_first: bool) -> None:
+    """Run the steps one after the other in this process."""
+    for step in plan.steps:
+        if failed := walk.blocked_by(step):
+            walk.skipped[step.key] = failed
+            continue
+        try:
+            walk.outcomes[step.key] = run_task(make_task(step, walk.outcomes))
+        except Exception as error:
+            if stop_at_first:
+                raise
+            walk.errors[step.key] = error
+
+
+def walk_together(walk: Walk, plan: Plan, make_task: MakeTask, crew: Crew) -> None:
+    """Have a crew run the steps, each as soon as what it needs has finished.
+
+    A step that fails takes with it only what stands on it; the other chains go on.
+    """
+    running: dict[int, Step] = {}
+    waiting = list(plan.steps)
+    bar = tqdm(
+        total=sum(weight(step) for step in plan.steps),
+        desc=f"{plan.experiment}: {len(plan.steps)} steps on {crew.size} workers",
+        bar_format="{desc} |{bar}| {percentage:3.0f}% [{elapsed}<{remaining}]",
+        disable=not sys.stderr.isatty(),
+    )
+    try:
+        while waiting or running:
+            waiting = _submit(crew, waiting, running, walk, make_task)
+            for number, found in crew.finished(seconds=1):
+                step = running.pop(number)
+                walk.settle(step, found)
+                bar.update(weight(step))
+            bar.refresh()
+    except BaseException:
+        crew.stop()
+        raise
+    finally:
+        bar.close()
+        crew.leave()
+
+
+def _submit(
+    crew: Crew,
+    waiting: list[Step],
+    running: dict[int, Step],
+    walk: Walk,
+    make_task: MakeTask,
+) -> list[Step]:
+    """Hand out what is ready, training before probes, and return what still waits."""
+    still: list[Step] = []
+    # A chain's next generation waits for training only, so probes may come later.
+    for step in sorted(waiting, key=lambda step: step.stage not in TRAINING):
+        if failed := walk.blocked_by(step):
+            walk.skipped[step.key] = failed
+        elif len(running) < crew.size and all(need in walk.outcomes for need in step.needs):
+            running[crew.submit(make_task(step, walk.outcomes))] = step
+        else:
+            still.append(step)
+    return still
+
+
+def weight(step: Step) -> int:
+    """Rough cost of a step, in optimizer steps, so that the time left can be told."""
+    if step.stage == "baseline":
+        return step.parameters.baseline_steps
+    if step.stage == "recurse_step":
+        return 2 * step.parameters.steps
+    return 50

@@ -1,0 +1,100 @@
+"""A study on a Ray cluster of two nodes, one of which is killed in the middle of a chain."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import psutil
+import pytest
+from mlflow.entities import Run
+
+from collapse.tracking.provenance import PROCESS_TAG
+from collapse.tracking.registry import SEAL
+from tests.conftest import MICRO, environment
+
+ray = pytest.importorskip("ray")
+CHAIN = "quickstart.replace.seed0"
+STUDY = """
+question: Does a chain end on another machine?
+arms: {replace: {}}
+control: replace
+probes: []
+settings: {corpus: stories, preset: pocket}
+"""
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    """A head without cores, and two nodes with one each."""
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    for _ in range(2):
+        made.add_node(num_cpus=1)
+    made.wait_for_nodes()
+    yield made
+    made.shutdown()
+
+
+def test_a_chain_ends_on_the_other_node_with_the_same_bits(
+    cluster: Any, micro_chain: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "quickstart.yaml").write_text(STUDY)
+    words = ["--study", "quickstart.yaml", "--seeds", "1", "--generations", "2", *MICRO]
+    study = subprocess.Popen(
+        [sys.executable, "-m", "entrypoints.experiment", *words]
+        + ["--executor", "ray", "--address", cluster.address],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    held_by = psutil.Process(int(running(tmp_path).data.tags[PROCESS_TAG].split(":")[1]))
+    node = next(
+        node
+        for node in cluster.list_all_nodes()
+        if node.all_processes["raylet"][0].process.pid in [one.pid for one in held_by.parents()]
+    )
+    cluster.remove_node(node, allow_graceful=False)
+    _, stderr = study.communicate(timeout=300)
+    assert study.returncode == 0, stderr
+    assert "recurse_step/replace/seed0/gen1 lost its process" in stderr
+    assert seals(tmp_path) == seals(micro_chain)
+    assert losses(tmp_path) == losses(micro_chain)
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    experiment = client.get_experiment_by_name("quickstart").experiment_id
+    names = sorted(run.info.run_name for run in client.search_runs([experiment]))
+    trained = ["baseline g0", "recurse_step g1", "recurse_step g2"]
+    assert [name for name in names if " g" in name] == trained  # none twice, none left behind
+    assert {run.info.status for run in client.search_runs([experiment])} == {"FINISHED"}
+
+
+def running(folder: Path) -> Run:
+    """The run of generation 1, once there is one."""
+    for _ in range(2400):
+        time.sleep(0.1)
+        if not (folder / "mlruns").exists():
+            continue  # the tables are still being made
+        client = mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db")
+        experiment = client.get_experiment_by_name("quickstart")
+        query = "attributes.run_name = 'recurse_step g1'"
+        if experiment and (found := client.search_runs([experiment.experiment_id], query)):
+            return found[0]
+    raise AssertionError("generation 1 did not begin in time")
+
+
+def seals(folder: Path) -> list[str]:
+    client = mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    versions = [client.get_model_version_by_alias(CHAIN, f"gen-{g}") for g in range(3)]
+    return [version.tags[SEAL] for version in versions]
+
+
+def losses(folder: Path) -> list[float]:
+    client = mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    run_id = client.get_model_version_by_alias(CHAIN, "gen-1").run_id
+    return [one.value for one in client.get_metric_history(run_id, "train/loss_nats")]

@@ -1,0 +1,36 @@
+"""What tests of tracking share: both kinds of store, each made once, and empty experiments."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from collapse.tracking import store
+from tests.conftest import on_server
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def sqlite_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("server", marks=on_server)])
+def store_uri(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """A store that answers: a sqlite file, then the server on PostgreSQL."""
+    monkeypatch.chdir(tmp_path)
+    kind = request.param
+    uri = request.getfixturevalue("sqlite_uri" if kind == "sqlite" else "server")
+    uri = uri if kind == "sqlite" else uri.uri
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    store.connect()
+    return uri
+
+
+@pytest.fixture
+def experiment(store_uri: str) -> str:
+    """The name of an experiment that nothing is in."""
+    return f"exp{next(_numbers)}"
