@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from collapse.errors import BadParameter
 
@@ -85,9 +86,16 @@ class Claim:
         return self.event is not None
 
 
+def written(claim: Claim) -> dict[str, Any]:
+    """A claim as it is written down before the first chain runs, and hashed.
+
+    Claims could not be on events at first: one that is on none says nothing of it, so that studies
+    of then keep their hash.
+    """
+    return {k: v for k, v in asdict(claim).items() if (k, v) != ("event", None)}
+
+
 def claims_hash(claims: Iterable[Claim]) -> str:
     """A digest of claims, 16 hexadecimal digits: another one as soon as a letter changes."""
-    # A claim on no event has none in its digest: claims could not be on events at first.
-    said = [{k: v for k, v in asdict(one).items() if (k, v) != ("event", None)} for one in claims]
-    text = json.dumps(said, sort_keys=True)
+    text = json.dumps([written(claim) for claim in claims], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

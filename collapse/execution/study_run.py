@@ -1,9 +1,9 @@
 """A plan under MLflow: its chains opened, its steps walked, its chains closed."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
+from collapse.claims import written
 from collapse.errors import MissingAncestor
 from collapse.execution.prepared import Prepared
 from collapse.execution.scratch import only_one
@@ -104,7 +104,7 @@ def hypothesis(study: StudyFile) -> dict[str, Any]:
     return {
         "question": study.question,
         "control": study.control,
-        "claims": [asdict(one) for one in study.claims],
+        "claims": [written(one) for one in study.claims],
         "claims_hash": study.claims_hash,
     }
 

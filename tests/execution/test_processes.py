@@ -7,7 +7,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from tests.conftest import MICRO, environment
+from tests.conftest import MICRO, environment, last_wins
 
 CHAIN = "quickstart.replace.seed0"
 TORCHRUN = [
@@ -21,7 +21,7 @@ def alone_and_together(folder: Path, words: list[str], query: str) -> list[dict[
     found = []
     for launch, name in (([sys.executable, "-m"], "alone"), (TORCHRUN, "together")):
         made = subprocess.run(
-            [*launch, *words, "--name", name],
+            [*launch, words[0], *last_wins(*words[1:]), "--name", name],
             cwd=folder,
             env=environment(),
             capture_output=True,

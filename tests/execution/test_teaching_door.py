@@ -95,7 +95,10 @@ def test_distributions_do_not_cross_vocabularies(taught: Path) -> None:
 @pytest.mark.parametrize(
     ("arm", "words"),
     [
-        ("itself: {kind: static, teacher: itself}", "teacher=itself of arm itself must be another"),
+        (
+            "itself: {kind: static, teacher: itself}",
+            "learns from itself: its teacher must be another",
+        ),
         ("third: {kind: static, teacher: student}", "must be another arm, one without a teacher"),
         ("fourth: {kind: static, teacher: ./nowhere}", "model './nowhere': there is no such"),
         ("fifth: {kind: static, beams: 3}", "beams=3 is a search and draws nothing"),

@@ -57,8 +57,8 @@ def test_two_workers_share_a_server(server: Server, tmp_path: Path) -> None:
     steps = [(r.data.tags.get("chain"), r.info.run_name) for r in stages]
     assert len(steps) == len(set(steps))
     client = mlflow.MlflowClient(server.uri)
-    found = sorted(v.name + v.tags["generation"] for v in client.search_model_versions())
-    versions = [name for name in found if name.startswith("shared.")]
+    found = [v for v in client.search_model_versions() if v.name.startswith("shared.")]
+    versions = [version.name + version.tags["generation"] for version in found]
     assert len(versions) == len(set(versions)) == 4
     (report,) = (run for run in stages if run.data.tags["stage"] == "report")
     assert server.artifact(report.info.artifact_uri, "report.html").is_file()
