@@ -1,6 +1,6 @@
 """An alarm on a run that collapses and none on one that does not, in a Trainer, on one core.
 
-    python -m bench.early_warning FOLDER [--healthy 19] [--steps 300]
+    python -m bench.early_warning [FOLDER] [--healthy 19] [--steps 300]
 
 Trains a small Llama on the `stories` corpus with the Hugging Face Trainer: healthy runs first, with
 seeds of their own, each watched and saved to FOLDER/healthy.json (those that it holds already are
@@ -141,10 +141,11 @@ def alarm_by_looks(looks: Sequence[Look], burn_in: int = 30) -> int | None:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("folder", type=Path)
+    options.add_argument("folder", type=Path, nargs="?", default=Path("build/early_warning"))
     options.add_argument("--healthy", type=int, default=19)
     options.add_argument("--steps", type=int, default=300)
     chosen = options.parse_args()
+    chosen.folder.mkdir(parents=True, exist_ok=True)
     batch = rows_of_text(16, "fixed batch")
     path = chosen.folder / "healthy.json"
     there = len(json.loads(path.read_text())["runs"]) if path.exists() else 0

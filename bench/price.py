@@ -19,6 +19,7 @@ import mlflow
 
 from collapse.execution.door import chosen, read_call
 from collapse.execution.price.quote import Quote, lines_of, quote_study
+from collapse.execution.study_door import prepare_study
 
 ROOT = Path(__file__).resolve().parents[1]
 SHORT = ["--seeds", "1", "--generations", "1", "--baseline_steps", "400", "--samples", "500"]
@@ -31,6 +32,8 @@ def main() -> int:
     words = parser.parse_args().words or SHORT
     folder = Path(tempfile.mkdtemp(prefix="price-"))
     os.chdir(folder)
+    for name in [name for name in os.environ if name.startswith("MLFLOW")]:
+        del os.environ[name]  # neither price nor study is to know another store
     quote = price(words)
     print("\n".join(lines_of(quote)), flush=True)
     started = time.time()
@@ -52,7 +55,7 @@ def main() -> int:
 def price(words: list[str]) -> Quote:
     """The quote of a study that is not there yet."""
     study, given = read_call("main", words)
-    quote = quote_study(study, given, chosen("main", study, given))
+    quote = quote_study(prepare_study(study, given), chosen("main", study, given))
     assert quote is not None, "a folder that was empty holds the study"
     return quote
 

@@ -26,7 +26,7 @@ def experiment(study: StudyFile, given: dict[str, Any]) -> str | None:
     if parameters.dry_run:
         from collapse.execution.price import price_lines
 
-        print("\n".join(price_lines(study, given, parameters)))
+        print("\n".join(price_lines(prepared, parameters)))
         return None
     outcome = run_study(prepared, parameters)
     error = first_error(outcome)

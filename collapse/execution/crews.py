@@ -1,12 +1,14 @@
 """Which crew walks a plan."""
 
 import os
+from collections.abc import Sequence
 
 from collapse.execution.local import LocalCrew
 from collapse.execution.prepared import Prepared
 from collapse.execution.walk import Crew
 from collapse.parameters.doors import Experiment
 from collapse.stages.device import gpu_count
+from collapse.stages.plan import Step
 
 
 def choose_crew(prepared: Prepared, parameters: Experiment) -> Crew | None:
@@ -20,21 +22,25 @@ def choose_crew(prepared: Prepared, parameters: Experiment) -> Crew | None:
         BadParameter: the crew cannot be had.
     """
     steps = prepared.plan.steps
-    threads = max(getattr(step.parameters, "threads", 1) for step in steps)
     device = steps[0].parameters.device
     if parameters.executor == "ray":
         from collapse.execution.ray_cluster import RayCrew
 
-        return RayCrew(parameters.address, parameters.workers, threads, device)
-    size = worker_count(prepared, parameters.workers, threads, device)
+        return RayCrew(parameters.address, parameters.workers, threads_of(steps), device)
+    size = worker_count(prepared, parameters.workers, device)
     return LocalCrew(size) if size > 1 else None
 
 
-def worker_count(prepared: Prepared, asked: int, threads: int, device: str) -> int:
+def threads_of(steps: Sequence[Step]) -> int:
+    """Threads that every worker must have: as many as the step with the most."""
+    return max(getattr(step.parameters, "threads", 1) for step in steps)
+
+
+def worker_count(prepared: Prepared, asked: int, device: str) -> int:
     """Workers to use: as asked, or one a GPU, or one for every core that a stage's threads leave.
 
     More workers than chains would have nothing to do.
     """
     chains = max(len(prepared.plan.chains), 1)
-    free = gpu_count(device) or len(os.sched_getaffinity(0)) // threads
-    return max(1, min(asked or free, chains))
+    cores = len(os.sched_getaffinity(0)) // threads_of(prepared.plan.steps)
+    return max(1, min(asked or gpu_count(device) or cores, chains))

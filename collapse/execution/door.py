@@ -16,11 +16,6 @@ from collapse.tracking.launcher import tag_launcher, take_launcher
 INTERRUPTED = 130
 
 
-def interrupt(_number: int, _frame: object) -> None:
-    """End as Ctrl-C does: runs are closed as KILLED, and the next call goes on."""
-    raise KeyboardInterrupt
-
-
 def run_door(name: str, action: Callable[[StudyFile, dict[str, Any]], str | None]) -> int:
     """Open a door: parse the command line, call the action, and turn errors into one line.
 
@@ -36,7 +31,8 @@ def run_door(name: str, action: Callable[[StudyFile, dict[str, Any]], str | None
         print(help_text(name, DOORS[name]))
         return 0
     launcher = take_launcher()
-    signal.signal(signal.SIGTERM, interrupt)
+    # SIGTERM ends as Ctrl-C does: runs are closed as KILLED, and the next call goes on.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")

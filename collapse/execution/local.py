@@ -73,7 +73,7 @@ def _enter_worker(parent: int, places: "SimpleQueue[int]") -> None:
     os.environ[GPU_VARIABLE] = str(places.get())
     silence()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -81,7 +81,3 @@ def _enter_worker(parent: int, places: "SimpleQueue[int]") -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def _interrupt(_number: int, _frame: object) -> None:
-    raise KeyboardInterrupt

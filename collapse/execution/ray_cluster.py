@@ -5,6 +5,7 @@ shared disk or in one image. Ray is loaded when a crew is made, and not before.
 """
 
 import os
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,8 @@ class RayCrew:
             BadParameter: Ray is not installed, or several machines would share a local store.
             StoreError: no cluster answers there.
         """
+        if not address:
+            _require_token()
         self._ray = _load_ray()
         self._join(address)
         has = self._ray.cluster_resources()
@@ -129,6 +132,17 @@ class RayCrew:
     def leave(self) -> None:
         """Leave the cluster; one that was started here ends."""
         self._ray.shutdown()
+
+
+def _require_token() -> None:
+    """A cluster that is started here obeys nobody else: Ray listens on every address of a machine.
+
+    Whoever reaches a cluster may run code on it, unless it asks for a token. What the user has set
+    stays as it is. Ray looks at these variables once, when it is loaded.
+    """
+    if "RAY_AUTH_MODE" not in os.environ:
+        os.environ["RAY_AUTH_MODE"] = "token"
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 
 
 def _load_ray() -> Any:

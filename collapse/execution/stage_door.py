@@ -30,7 +30,7 @@ def _run_stage(name: str, study: StudyFile, given: dict[str, Any]) -> str | None
     target = prepared.plan.steps[-1].key
     if getattr(parameters, "ancestors", "build") == "require":
         study_run.require_ancestors(prepared, target)
-    if missing := study_run.missing_steps(prepared, target):
+    if missing := study_run.steps_before(prepared, target):
         say(f"{target} needs {', '.join(missing)}: building them first")
     rerun = frozenset({target}) if parameters.rerun else frozenset()
     walk = study_run.run_plan(prepared, stop_at_first=True, rerun=rerun)

@@ -1,6 +1,6 @@
 """A plan under MLflow: its chains opened, its steps walked, its chains closed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from collapse.claims import written
@@ -115,7 +115,7 @@ def require_ancestors(prepared: Prepared, target: str) -> None:
     Raises:
         MissingAncestor: naming what is missing.
     """
-    missing = missing_steps(prepared, target)
+    missing = steps_before(prepared, target)
     if missing:
         raise MissingAncestor(
             f"{target} needs {', '.join(missing)}, which the store does not hold: run with "
@@ -123,11 +123,13 @@ def require_ancestors(prepared: Prepared, target: str) -> None:
         )
 
 
-def missing_steps(prepared: Prepared, target: str) -> list[str]:
+def steps_before(prepared: Prepared, target: str) -> list[str]:
     """Keys of the steps before the target that have no finished run."""
-    return [
-        step.key
-        for step in prepared.plan.steps
-        if step.key != target
-        and runs.find_finished(prepared.plan.experiment, prepared.fingerprints[step.key]) is None
-    ]
+    before = [step for step in prepared.plan.steps if step.key != target]
+    return [step.key for step in unfinished(prepared, before)]
+
+
+def unfinished(prepared: Prepared, steps: Sequence[Step]) -> list[Step]:
+    """Those of a plan's steps that have no finished run in the store."""
+    known, experiment = prepared.fingerprints, prepared.plan.experiment
+    return [one for one in steps if runs.find_finished(experiment, known[one.key]) is None]

@@ -36,6 +36,8 @@ from collapse.stages.workspace import Workspace
 
 TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 LEAK_TOKENS = 16
+VALIDATION_DOCUMENTS = 200
+"""Enough to see training go, cheap to look at."""
 """Length of the sequence by which a trained model is asked whether it sees tokens to come."""
 OWN_DOCUMENTS = 500
 """Documents of a generation's training text that are kept as a sample of it."""
@@ -257,8 +259,8 @@ def _complexity(ground: Ground, portions: Sequence[Portion]) -> float:
 
 
 def _validation(ground: Ground) -> np.ndarray:
-    """A small part of the validation text: enough to see training go, cheap to look at."""
-    texts = ground.human.heldout("validation")[:200]
+    """A small part of the validation text, packed."""
+    texts = ground.human.heldout("validation")[:VALIDATION_DOCUMENTS]
     return pack(ground.encode(texts), eos_token_id=ground.end_id, token_budget=None)
 
 

@@ -18,6 +18,8 @@ from collapse.stages.writing import Sieve
 
 LEAST_YIELD = 0.02
 """A round whose kept text is a smaller share of what was expected ends the chain."""
+DRAWN_OVER_MISSING = 1.02
+"""A round draws what is missing and a little over, so that a second one is seldom needed."""
 
 
 @dataclass(frozen=True)
@@ -105,9 +107,9 @@ def synthesise(
     least = max(decodings[0].min_characters, 1)
     expected = min(tokens_per_document, float(decodings[0].max_new_tokens))
     while won < token_budget:
-        # What is missing at the length seen so far, and a little over.
+        # At the length seen so far.
         length = won / drawn if won else expected
-        count = int((token_budget - won) / length * 1.02) + 16
+        count = int((token_budget - won) / length * DRAWN_OVER_MISSING) + 16
         new = _round(model, tokenizer, count, decodings, stream_seed(seed, "round", drawn))
         drawn += count
         empty += sum(not text for text in new.texts)

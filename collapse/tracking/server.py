@@ -135,10 +135,6 @@ def _await_health(server: "subprocess.Popen[bytes]", uri: str, log: Path) -> Non
     raise StoreError(f"the MLflow server did not start, see {log}: {lines[-1][:300]}")
 
 
-def _interrupt(_number: int, _frame: object) -> None:
-    raise KeyboardInterrupt
-
-
 def main() -> int:
     """Start both, say how to point a study at them, and stop both on Ctrl-C or SIGTERM."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -147,7 +143,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=PORT, help="port (%(default)s)")
     parser.add_argument("--workers", type=int, default=WORKERS, help="processes (%(default)s)")
     chosen = parser.parse_args()
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with running_server(
             chosen.folder, host=chosen.host, port=chosen.port, workers=chosen.workers

@@ -1,4 +1,4 @@
-"""A study on a Ray cluster of two nodes, one of which is killed in the middle of a chain."""
+"""Ray: a cluster of two nodes, one killed in the middle of a chain; one that obeys its study."""
 
 import subprocess
 import sys
@@ -72,6 +72,55 @@ def test_a_chain_ends_on_the_other_node_with_the_same_bits(
     trained = ["baseline g0", "recurse_step g1", "recurse_step g2"]
     assert [name for name in names if " g" in name] == trained  # none twice, none left behind
     assert {run.info.status for run in client.search_runs([experiment])} == {"FINISHED"}
+
+
+STARTS_ONE = """
+from collapse.execution.ray_cluster import RayCrew
+crew = RayCrew("", 1, 1, "cpu")
+import ray
+print(ray.get_runtime_context().gcs_address, flush=True)
+input()
+crew.leave()
+"""
+GIVES_ORDERS = """
+import sys, ray
+ray.init(address=sys.argv[1], log_to_driver=False, logging_level="error")
+print("obeyed", ray.get(ray.remote(lambda: 6 * 7).remote()))
+"""
+
+
+def test_a_cluster_of_ones_own_obeys_nobody_else(tmp_path: Path) -> None:
+    own = {key: value for key, value in environment().items() if not key.startswith("RAY_")}
+    with subprocess.Popen(
+        [sys.executable, "-c", STARTS_ONE],
+        cwd=tmp_path,
+        env=own,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as crew:
+        assert crew.stdin
+        assert crew.stdout
+        address = crew.stdout.readline().strip()
+        driver = psutil.Process(crew.pid)
+        raylet = next(one for one in driver.children() if one.name() == "raylet")
+        keys = {k: v for k, v in raylet.environ().items() if k.startswith("RAY_AUTH")}
+        orders = [
+            subprocess.run(
+                [sys.executable, "-c", GIVES_ORDERS, address],
+                cwd=tmp_path,
+                env=own | known,
+                capture_output=True,
+                text=True,
+                timeout=120,
+            )
+            for known in ({}, keys)
+        ]
+        crew.communicate("\n", timeout=60)
+    stranger, friend = orders
+    assert "obeyed 42" in friend.stdout, friend.stderr
+    assert stranger.returncode
+    assert "InvalidAuthToken" in stranger.stderr
 
 
 def running(folder: Path) -> Run:

@@ -9,7 +9,6 @@ from collapse.execution.price.programme import Rehearsal, Shape, Shapes
 from collapse.execution.price.rehearsal import Rehearsed
 from collapse.execution.price.stagehand import Performance
 from collapse.execution.price.work import (
-    DRAWN_OVER_KEPT,
     TRAININGS,
     amount,
     completed_tokens,
@@ -18,6 +17,7 @@ from collapse.execution.price.work import (
     sampled_tokens,
 )
 from collapse.stages.plan import Step
+from collapse.stages.synthesis import DRAWN_OVER_MISSING
 
 NOISE = 0.1
 """How far one rehearsal's time may be off, as a share of it."""
@@ -239,7 +239,7 @@ class Prices:
         written = known.written
         if step.stage == "baseline" and step.parameters.teacher:
             written = self._a_written_token(step)
-        tokens = DRAWN_OVER_KEPT * sampled_tokens(step, self.tokens_per_document(step))
+        tokens = DRAWN_OVER_MISSING * sampled_tokens(step, self.tokens_per_document(step))
         return human_documents(step) * a_document + factor * written * tokens
 
     def _a_written_token(self, step: Step) -> float:

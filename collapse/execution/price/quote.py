@@ -11,20 +11,19 @@ from typing import Any
 import psutil
 
 from collapse.errors import BadInput, BadParameter
-from collapse.execution.crews import worker_count
-from collapse.execution.prepared import Prepared, prepare_plan
+from collapse.execution.crews import threads_of, worker_count
+from collapse.execution.prepared import Prepared
 from collapse.execution.price.prices import Price, Prices
 from collapse.execution.price.programme import Rehearsal, Shapes, programme
 from collapse.execution.price.rehearsal import Rehearsed, rehearse
 from collapse.execution.price.timetable import wall_seconds
 from collapse.execution.price.work import Counts, counts
+from collapse.execution.study_run import unfinished
 from collapse.language.presets import load_preset, parameter_count, preset_names
 from collapse.parameters.doors import Experiment
 from collapse.parameters.overrides import read_overrides
-from collapse.parameters.study import StudyFile
 from collapse.stages.device import choose_device, device_name
-from collapse.stages.plan import Step, experiment_name, plan_study
-from collapse.tracking import runs
+from collapse.stages.plan import Step
 from collapse.tracking.store import connect, tracking_uri
 
 MANY_DEVICES = (
@@ -79,44 +78,40 @@ class Quote:
     rehearsal_seconds: float
 
 
-def price_lines(study: StudyFile, given: dict[str, Any], parameters: Experiment) -> list[str]:
+def price_lines(prepared: Prepared, parameters: Experiment) -> list[str]:
     """What a study will cost on this machine, in about ten lines; nothing of it is kept.
 
     Args:
-        study: the study file.
-        given: parameters of the call.
+        prepared: its plan, checked and fingerprinted.
         parameters: of the study's door.
 
     Raises:
         CollapseError: as :func:`quote_study`.
     """
-    quote = quote_study(study, given, parameters)
+    quote = quote_study(prepared, parameters)
     where = device_name(choose_device(parameters.device))
-    title = f"what {experiment_name(study, given)} costs here ({where}):"
+    title = f"what {prepared.plan.experiment} costs here ({where}):"
     return [title, *lines_of(quote)]
 
 
-def quote_study(study: StudyFile, given: dict[str, Any], parameters: Experiment) -> Quote | None:
+def quote_study(prepared: Prepared, parameters: Experiment) -> Quote | None:
     """What a study will cost on this machine; None where nothing is left to be run.
 
     Args:
-        study: the study file.
-        given: parameters of the call.
+        prepared: its plan, checked and fingerprinted.
         parameters: of the study's door.
 
     Raises:
-        BadParameter: a study on other machines, or settings that do not go together.
+        BadParameter: a study on other machines.
         BadInput: its text cannot be rehearsed.
         CollapseError: what would stop the study at its start.
     """
     if parameters.executor != "local":
         raise BadParameter(f"dry_run=true and executor={parameters.executor}: {MANY_DEVICES}")
-    prepared = prepare_plan(study, plan_study(study, given))
     missing = missing_steps(prepared, rerun=parameters.rerun)
     if not missing:
         return None
-    threads = max(getattr(step.parameters, "threads", 1) for step in missing)
-    workers = worker_count(prepared, parameters.workers, threads, parameters.device)
+    workers = worker_count(prepared, parameters.workers, parameters.device)
     sizes = {step.key: model_size(step) for step in prepared.plan.steps}
     script = programme(prepared.plan, missing, sizes)
     rehearsed = rehearse(script, workers=workers, corpora=prepared.contents)
@@ -131,8 +126,7 @@ def missing_steps(prepared: Prepared, *, rerun: bool) -> list[Step]:
     if rerun or (file and not file.exists()):
         return steps
     connect()
-    known, experiment = prepared.fingerprints, prepared.plan.experiment
-    return [one for one in steps if runs.find_finished(experiment, known[one.key]) is None]
+    return unfinished(prepared, steps)
 
 
 def model_size(step: Step) -> float:
@@ -197,7 +191,7 @@ def quoted(
         wall_seconds=rehearsed.ready_seconds + wall_seconds(plan.steps, seconds, workers),
         share_off=_share_off(missing, known, shapes, work),
         workers=workers,
-        threads=max(getattr(step.parameters, "threads", 1) for step in missing),
+        threads=threads_of(plan.steps),
         memory_bytes=memory,
         gpu_bytes=gpu,
         parent_bytes=float(psutil.Process(os.getpid()).memory_info().rss),

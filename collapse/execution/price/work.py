@@ -4,29 +4,26 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
+from collapse.language.code_prompts import CODE_PROMPTS
 from collapse.language.corpora.splits import HELDOUT_SPLITS
 from collapse.language.presets import preset_names, preset_settings
+from collapse.language.task_rows import EMBEDDED_ITEMS, chosen_tasks
+from collapse.numerics.pruning import BASES
 from collapse.parameters.fields import numbers
 from collapse.parameters.overrides import read_overrides
+from collapse.probes.curvature.recipe import SpectrumRecipe
+from collapse.stages.generation import VALIDATION_DOCUMENTS
 from collapse.stages.judge import MOST_EPOCHS, STEPS, TOKENS_PER_STEP
 from collapse.stages.plan import Step
 
 TRAININGS = ("baseline", "recurse_step")
 WRITES_WEIGHTS = (*TRAININGS, "judge")
-LEAST_LANCZOS_STEPS = 30
+LEAST_LANCZOS_STEPS = SpectrumRecipe.least_steps
 CERTIFIED_AFTER = 0.15
 """Of the Lanczos steps between the fewest and the most, as many were taken on average: 28 spectra
 of quickstart took 62 to 76 products with a mean of 65, where 62 was the least and 82 the most."""
-TASKS = 9
-ITEMS_OF_A_TASK = 300
-"""Items of an embedded task; the hub's have more."""
-PYTHON_PROMPTS = 52
-RANDOM_BASES = 2
-VALIDATION_DOCUMENTS = 200
 FORWARD_SHARE = 1 / 3
 """A look at the loss costs a third of training on as many tokens: there is no way back."""
-DRAWN_OVER_KEPT = 1.02
-"""A generation is asked for a little more text than it is to write (`stages.synthesis`)."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +133,7 @@ def completed_tokens(p: Any) -> int:
     asked = p.completions == "python" or (
         p.completions == "auto" and p.corpus.partition(":")[0] == "python"
     )
-    return PYTHON_PROMPTS * p.completion_tokens if asked else 0
+    return len(CODE_PROMPTS) * p.completion_tokens if asked else 0
 
 
 def _synthetic_share(p: Any) -> float:
@@ -183,9 +180,9 @@ def layer_products(p: Any) -> float:
 
 def items(p: Any) -> int:
     """Questions that a benchmark asks, of all weights that it looks at."""
-    tasks = TASKS if p.tasks == "all" else len(p.tasks.split(","))
-    of_a_task = min(p.limit, ITEMS_OF_A_TASK) if p.task_data == "stories" else p.limit
-    return tasks * (of_a_task or ITEMS_OF_A_TASK) * (1 + looks_on_the_way(p))
+    of_a_task = min(p.limit, EMBEDDED_ITEMS) if p.task_data == "stories" else p.limit
+    # The hub's own sets are larger than ours: without a limit this is too little for them.
+    return len(chosen_tasks(p.tasks)) * (of_a_task or EMBEDDED_ITEMS) * (1 + looks_on_the_way(p))
 
 
 def looks_on_the_way(p: Any) -> int:
@@ -195,7 +192,7 @@ def looks_on_the_way(p: Any) -> int:
 
 def losses_after_pruning(p: Any) -> int:
     """Losses that `surgery` measures."""
-    orders = 2 + RANDOM_BASES * p.random_draws
+    orders = 2 + len(BASES) * p.random_draws
     return orders * len({0.0, *numbers(p.prune_percents)})
 
 
