@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from collapse.execution.prepared import Prepared
     from collapse.stages.workspace import Inputs
 
-SHARED_STAGES = ("judge", "baseline", "recurse_step", "hessian")
-"""Stages that all processes take part in; the others run in the first one alone."""
+ALONE = ("prepare",)
+"""Stages without a model run in the first process. All processes take part in the others, and share
+the work of training, sampling, likelihoods, benchmarks and products with the Hessian."""
 
 
 def process_count() -> int:
@@ -52,7 +53,7 @@ def follow(prepared: "Prepared") -> None:
     from collapse.stages.workspace import Workspace
 
     for step in prepared.plan.steps:
-        inputs: Inputs | None = tell(None) if step.stage in SHARED_STAGES else None
+        inputs: Inputs | None = None if step.stage in ALONE else tell(None)
         if inputs is not None:
             torch.set_num_threads(getattr(step.parameters, "threads", 1))
             state = home() / prepared.fingerprints[step.key] / "state"

@@ -13,7 +13,7 @@ import torch
 
 from collapse.errors import StoreError
 from collapse.execution.kept import keep_made, made_before
-from collapse.execution.processes import SHARED_STAGES, tell
+from collapse.execution.processes import ALONE, tell
 from collapse.execution.progress import bar
 from collapse.execution.scratch import home, only_one
 from collapse.language.checkpoint import load_checkpoint
@@ -86,7 +86,7 @@ def run_task(task: Task) -> Outcome:
         found = None if task.rerun else runs.find_finished(task.experiment, task.fingerprint)
         if found:
             seals.require_sealed(found)
-        if found and task.step.stage in SHARED_STAGES:
+        if found and task.step.stage not in ALONE:
             tell(None)
         run_id = found.info.run_id if found else _run(task)
     _adopt(task, run_id)
@@ -138,7 +138,7 @@ def _execute(task: Task, run_id: str) -> None:
             notes = workspace.datasets
             keep_made(folder, notes)
             runs.client().set_tag(run_id, STAGE_SECONDS, f"{seconds:.3f}")
-        elif task.step.stage in SHARED_STAGES:
+        elif task.step.stage not in ALONE:
             tell(None)
     for note in notes:
         runs.log_dataset(run_id, note.name, note.context, note.digest, note.documents, note.folder)
@@ -153,7 +153,7 @@ def _run_stage(task: Task, workspace: Workspace, log: metrics.MetricLog) -> None
     parameters = json.dumps(asdict(task.step.parameters), indent=2)
     (workspace.folder / "parameters.json").write_text(parameters)
     torch.set_num_threads(getattr(task.step.parameters, "threads", 1))
-    if task.step.stage in SHARED_STAGES:
+    if task.step.stage not in ALONE:
         tell(workspace.inputs)
     for measurement in stage_function(task.step.stage)(task.step.parameters, workspace):
         log.log(measurement)

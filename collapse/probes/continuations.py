@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from collapse.errors import BadModel, BadParameter
+from collapse.numerics.sharing import shared
 from collapse.probes.likelihood import LOGITS_BYTES
 from collapse.probes.measuring import measuring
 
@@ -31,6 +32,10 @@ class Continuation:
 
     log_likelihood_nats: float
     is_greedy: bool
+
+
+Scored = list[tuple[int, Continuation]]
+"""Continuations with the numbers of their pairs."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,8 @@ def score_continuations(
 
     In float32, with dropout off, summed in float64. Rows are batched by length and padded on the
     right, where a causal model cannot see the padding. Continuations that differ in their last
-    token alone are read off one row. A context that is too long loses its beginning.
+    token alone are read off one row. A context that is too long loses its beginning. Several
+    processes share the rows, and each tells of its own.
 
     Args:
         model: a causal language model, called as ``model(input_ids=...).logits``.
@@ -76,27 +82,39 @@ def score_continuations(
     """
     _check(model, pairs, window)
     rows = _rows(pairs, window)
-    found: list[Continuation] = [Continuation(float("nan"), False)] * len(pairs)
     with measuring(model) as device:
-        tokens = CPU_TOKENS if device.type == "cpu" else GPU_TOKENS
-        begin = 0
-        while begin < len(rows):
-            batch = _affordable(model, rows[begin : begin + tokens // len(rows[begin].input_ids)])
-            batch = batch or rows[begin : begin + 1]
-            try:
-                scored = _score_batch(model, batch, device)
-            except torch.OutOfMemoryError:
-                if len(batch) == 1:
-                    raise
-                tokens = len(batch) // 2 * len(batch[0].input_ids)
-                torch.cuda.empty_cache()
-                continue
-            for number, one in scored:
-                found[number] = one
-            if advance:
-                advance([number for number, _ in scored])
-            begin += len(batch)
+        scored = shared(rows, lambda own: _score(model, own, device, advance or _nothing))
+    found = dict(one for of_row in scored for one in of_row)
+    return [found[number] for number in range(len(pairs))]
+
+
+def _score(
+    model: nn.Module,
+    rows: Sequence[_Row],
+    device: torch.device,
+    advance: Callable[[Sequence[int]], None],
+) -> list[Scored]:
+    """What each row says, in batches as large as the memory allows."""
+    found: list[Scored] = []
+    tokens = CPU_TOKENS if device.type == "cpu" else GPU_TOKENS
+    while len(found) < len(rows):
+        left = rows[len(found) :]
+        batch = _affordable(model, left[: tokens // len(left[0].input_ids)]) or left[:1]
+        try:
+            scored = _score_batch(model, batch, device)
+        except torch.OutOfMemoryError:
+            if len(batch) == 1:
+                raise
+            tokens = len(batch) // 2 * len(batch[0].input_ids)
+            torch.cuda.empty_cache()
+            continue
+        advance([number for row in scored for number, _ in row])
+        found += scored
     return found
+
+
+def _nothing(_numbers: Sequence[int]) -> None:
+    """No progress is wanted."""
 
 
 def _check(
@@ -140,10 +158,8 @@ def _affordable(model: nn.Module, rows: Sequence[_Row]) -> Sequence[_Row]:
     return rows[: max(1, LOGITS_BYTES // row_bytes)]
 
 
-def _score_batch(
-    model: nn.Module, rows: Sequence[_Row], device: torch.device
-) -> list[tuple[int, Continuation]]:
-    """Number and score of every continuation of the rows."""
+def _score_batch(model: nn.Module, rows: Sequence[_Row], device: torch.device) -> list[Scored]:
+    """Number and score of every continuation, row by row."""
     longest = len(rows[0].input_ids)
     inputs = np.zeros((len(rows), longest), dtype=np.int64)
     for index, row in enumerate(rows):
@@ -169,10 +185,8 @@ def _score_batch(
     starts = np.cumsum([0] + [len(tokens) for _, tokens in targets])[:-1]
     totals = np.add.reduceat(log_p_N, starts).tolist()
     greedy = np.logical_and.reduceat(greedy_N, starts).tolist()
-    return [
-        (number, Continuation(total, is_greedy))
-        for (number, _), total, is_greedy in zip(targets, totals, greedy, strict=True)
-    ]
+    scores = map(Continuation, totals, greedy)
+    return [[(number, next(scores)) for number, _ in row.targets] for row in rows]
 
 
 def _read_off(

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from collapse.errors import BadCorpus, BadModel, BadParameter
+from collapse.numerics.sharing import shared
 from collapse.probes.measuring import measuring
 
 LOGITS_BYTES = 1 << 28
@@ -16,6 +17,9 @@ LOGITS_BYTES = 1 << 28
 
 OfRow = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """From float32 next-token logits (L, V) and the tokens that came (L,) to K numbers each, (K, L)."""
+
+Batch = Sequence[tuple[int, np.ndarray]]
+"""Windows that are measured at once: the number of the sequence, and its tokens."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +91,7 @@ def token_nll(
 
     Computed in float32 with dropout off, summed in float64; the model is left as it was. Sequences
     are batched by length and padded on the right, where a causal model cannot see the padding (a
-    decoder with ``causal=False`` is given its mask).
+    decoder with ``causal=False`` is given its mask). Several processes share the batches.
 
     A sequence longer than ``window`` or than the model's context
     (``config.max_position_embeddings``) is cut into windows whose stride is their length: every
@@ -150,12 +154,15 @@ def sequence_sums(
     limits = [limit for limit in (context, window) if limit]
     windows = _windows(sequences, min(limits, default=None))
     windows.sort(key=lambda window: -len(window[1]))
-    of_windows: list[np.ndarray] = []
     with measuring(model) as device:
-        for batch in _batches(windows, batch_size, _vocabulary(model, windows[0][1], device)):
-            texts = [tokens for _, tokens in batch]
-            of_windows.append(_batch_sums(texts, model, of_row, device))
-    sums_WxK = np.concatenate(of_windows)
+        vocabulary = _vocabulary(model, windows[0][1], device)
+
+        def of_batches(own: Sequence[Batch]) -> list[np.ndarray]:
+            texts = ([tokens for _, tokens in batch] for batch in own)
+            return [_batch_sums(one, model, of_row, device) for one in texts]
+
+        batches = list(_batches(windows, batch_size, vocabulary))
+        sums_WxK = np.concatenate(shared(batches, of_batches))
     sums_SxK = np.zeros((len(sequences), sums_WxK.shape[1]), dtype=np.float64)
     # A sequence may have several windows: an indexed += would take one of them.
     np.add.at(sums_SxK, [sequence for sequence, _ in windows], sums_WxK)
@@ -205,7 +212,7 @@ def _vocabulary(model: nn.Module, tokens: np.ndarray, device: torch.device) -> i
 
 def _batches(
     windows: Sequence[tuple[int, np.ndarray]], batch_size: int, vocabulary: int
-) -> Iterator[Sequence[tuple[int, np.ndarray]]]:
+) -> Iterator[Batch]:
     """Windows, longest first, in batches of which none has more than ``LOGITS_BYTES`` of logits."""
     begin = 0
     while begin < len(windows):

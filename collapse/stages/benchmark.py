@@ -1,7 +1,7 @@
 """The stage `benchmark`: what a generation can do, on nine tasks beside what chance can."""
 
 import json
-import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -66,12 +66,12 @@ def benchmark(parameters: Benchmark, workspace: Workspace) -> Iterator[Measureme
     with workspace.progress("benchmark", asked) as advance:
         for point in kept:
             model = load_model(point.checkpoint_folder, device=choose_device(parameters.device))
-            look = _look(parameters, workspace, model, ground.tokenizer, items, advance)
+            look = _look(parameters, model, ground.tokenizer, items, advance)
             human = likelihood_on_the_way(model, ground)
             tables.append(dynamics_table(point.tokens, look.scores, human))
             yield on_the_way(tables[-1])
         model = load_input(workspace, parameters.device)
-        look = _look(parameters, workspace, model, ground.tokenizer, items, advance)
+        look = _look(parameters, model, ground.tokenizer, items, advance)
     if kept:
         human = likelihood_on_the_way(model, ground)
         tables.append(dynamics_table(tokens_trained(trained), look.scores, human))
@@ -111,24 +111,22 @@ def _items(parameters: Benchmark) -> list[TaskItems]:
 
 def _look(
     parameters: Benchmark,
-    workspace: Workspace,
     model: Any,
     tokenizer: Any,
     items: Sequence[TaskItems],
     advance: Advance,
 ) -> Look:
-    folder = workspace.state / "tasks"
-    shutil.rmtree(folder, ignore_errors=True)
     seed = parameters.study_seed
-    outcomes = run_tasks(
-        model,
-        tokenizer,
-        items,
-        folder,
-        shots=parameters.shots,
-        seed=stream_seed(seed, "benchmark", "shots"),
-        advance=advance,
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        outcomes = run_tasks(
+            model,
+            tokenizer,
+            items,
+            Path(folder),
+            shots=parameters.shots,
+            seed=stream_seed(seed, "benchmark", "shots"),
+            advance=advance,
+        )
     scores = [
         score_task(one, numpy_stream(seed, "benchmark", "guesses", one.items.task))
         for one in outcomes

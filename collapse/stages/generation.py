@@ -22,11 +22,11 @@ from collapse.language.pretrained import load_model
 from collapse.language.tokenizer import encode_documents, load_tokenizer
 from collapse.language.training import Teacher
 from collapse.measurement import Measurement
+from collapse.numerics.sharing import place
 from collapse.numerics.streams import stream_seed
 from collapse.parameters.doors import Baseline, RecurseStep
 from collapse.parameters.overrides import read_overrides
 from collapse.probes.causality import LEAK_LOGITS, causality_violation
-from collapse.probes.curvature.processes import place
 from collapse.stages.arms import Portion, ledger
 from collapse.stages.device import choose_device
 from collapse.stages.learning import choose_learning

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from collapse.figures import png_bytes, spectrum_figure
 from collapse.measurement import Measurement
 from collapse.numerics.lanczos import subspace_overlap
+from collapse.numerics.sharing import place
 from collapse.parameters.doors import Hessian
 from collapse.probes.curvature import (
     CurvatureOperator,
@@ -20,7 +21,6 @@ from collapse.probes.curvature import (
     open_operator,
     parameter_blocks,
 )
-from collapse.probes.curvature.processes import place
 from collapse.stages import spectra
 from collapse.stages.generation import load_input, open_ground
 from collapse.stages.memory import basis_room

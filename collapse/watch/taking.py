@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from collapse.numerics.sharing import alone
 from collapse.watch.allowance import Allowance
 from collapse.watch.indicators import CURVATURE, cheap_values, largest_eigenvalue
 from collapse.watch.undisturbed import in_float32, undisturbed
@@ -37,7 +38,8 @@ def take_look(
         By indicator; some may be nan.
     """
     values: dict[str, float] = {}
-    with undisturbed(model):
+    # Each process looks by its own clock: not all of them at once.
+    with undisturbed(model), alone():
         _wait_for(model)
         paid_s = clock()
         measured = in_float32(model)

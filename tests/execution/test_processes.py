@@ -16,8 +16,10 @@ TORCHRUN = [
 ]
 
 
-def alone_and_together(folder: Path, words: list[str], query: str) -> list[dict[str, float]]:
-    """Metrics of the one run of this query, by one process and by two."""
+def alone_and_together(
+    folder: Path, words: list[str], names: list[str]
+) -> list[list[dict[str, float]]]:
+    """Metrics of the runs of these names, by one process and by two."""
     found = []
     for launch, name in (([sys.executable, "-m"], "alone"), (TORCHRUN, "together")):
         made = subprocess.run(
@@ -31,8 +33,8 @@ def alone_and_together(folder: Path, words: list[str], query: str) -> list[dict[
         assert made.returncode == 0, made.stderr
         client = mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db")
         experiment = client.get_experiment_by_name(name).experiment_id
-        (run,) = client.search_runs([experiment], query)
-        found.append(run.data.metrics)
+        runs = {run.info.run_name: run for run in client.search_runs([experiment])}
+        found.append([runs[one].data.metrics for one in names])
     return found
 
 
@@ -72,15 +74,28 @@ def test_two_processes_see_the_spectrum_of_one(tmp_path: Path) -> None:
         "2",
     ]
     words = ["entrypoints.hessian", "--generation", "0", *MICRO, *probe]
-    found = alone_and_together(tmp_path, words, "tags.stage = 'hessian'")
+    found = alone_and_together(tmp_path, words, ["hessian g0"])
     for name in ("lambda_max", "lambda_min", "trace", "loss_nats", "lambda_max_data_se"):
-        alone, together = (values[f"hessian/human/{name}"] for values in found)
+        alone, together = (values[f"hessian/human/{name}"] for (values,) in found)
         assert together == pytest.approx(alone, rel=2e-3), name
 
 
-def test_two_processes_train_the_judge_of_one(tmp_path: Path) -> None:
-    words = ["entrypoints.quality", "--generation", "0", *MICRO, "--heldout_documents", "100"]
-    few = ["--samples", "9", "--prompts", "0"]
-    judges = alone_and_together(tmp_path, [*words, *few], "attributes.run_name = 'judge'")
+def test_two_processes_write_and_judge_what_one_does(tmp_path: Path) -> None:
+    """They share prompts and texts; the judge of both is trained by both."""
+    few = ["--heldout_documents", "100", "--samples", "9", "--prompts", "4", "--intervals", "false"]
+    words = ["entrypoints.quality", "--generation", "0", *MICRO, *few]
+    found = alone_and_together(tmp_path, words, ["judge", "quality g0"])
+    judges, quality = zip(*found, strict=True)
     assert judges[0]["judge/tokens"] == judges[1]["judge/tokens"] > 0
     assert judges[0]["judge/loss_nats"] == pytest.approx(judges[1]["judge/loss_nats"], rel=1e-3)
+    assert {name.partition("/")[0] for name in quality[0]} >= {"human", "quality", "truth"}
+    assert quality[1] == pytest.approx(quality[0], rel=2e-3)
+
+
+def test_two_processes_answer_what_one_does(tmp_path: Path) -> None:
+    words = ["entrypoints.benchmark", "--generation", "0", *MICRO, "--limit", "15"]
+    (alone,), (together,) = alone_and_together(tmp_path, words, ["benchmark g0"])
+    of_the_machine = {name for name in alone if name.endswith("per_training_hour")}
+    assert len(alone) > 30
+    for name in alone.keys() - of_the_machine:
+        assert together[name] == pytest.approx(alone[name], rel=1e-3), name

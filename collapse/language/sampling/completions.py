@@ -9,6 +9,7 @@ from collapse.errors import BadParameter
 from collapse.language.sampling.choice import Decoding, Request
 from collapse.language.sampling.slots import sample_in_slots
 from collapse.language.sampling.through_generate import sample_through_generate
+from collapse.numerics.sharing import place, shared
 from collapse.numerics.streams import numpy_stream
 
 BATCH_SIZE = 128
@@ -33,7 +34,7 @@ def sample_tokens(
     Prompt i has a stream of uniform numbers of its own, and its k-th token is chosen by the k-th of
     them: up to rounding, the text does not depend on the batch size or on the other prompts. A
     decoder of this project goes through continuous batching, any other model, and any beam search,
-    through ``generate``.
+    through ``generate``. Several processes share the prompts.
 
     Args:
         model: a causal language model; it is used in evaluation mode, and left as it was.
@@ -67,17 +68,25 @@ def sample_tokens(
     # By name: a decoder that was loaded with its own code is an instance of a copy of our class.
     ours = model.config.model_type == "collapse_decoder" and model.config.causal
     sampler = sample_in_slots if ours and beams == 1 else sample_through_generate
-    was_training = model.training
-    model.eval()
-    try:
+    report, processes = progress or _nothing, place()[1]
+
+    def write(own: Sequence[Request]) -> list[list[int]]:
+        if not own:
+            return []
         return sampler(
             model,
-            requests,
+            list(own),
             decoding,
             eos_token_ids=ends,
             batch_size=batch_size,
-            report=progress or _nothing,
+            # The others are about as far.
+            report=lambda finished: report(min(finished * processes, len(requests))),
         )
+
+    was_training = model.training
+    model.eval()
+    try:
+        return shared(requests, write)
     finally:
         model.train(was_training)
 

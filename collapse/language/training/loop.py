@@ -23,6 +23,7 @@ from collapse.language.training.step import OptimizerStep, StepOutcome
 from collapse.language.training.teacher import Teacher
 from collapse.language.training.validation import validation_nll_nats
 from collapse.measurement import Measurement
+from collapse.numerics.sharing import alone
 
 REPORTS_PER_RUN = 40
 
@@ -244,7 +245,8 @@ class _Run:
             due = self.done in self.checkpoint_steps
         if self.on_checkpoint is not None and due and self.is_main:
             self.stepper.model.eval()
-            self.on_checkpoint(self.done, self.stepper.model)
+            with alone():
+                self.on_checkpoint(self.done, self.stepper.model)
 
     def save(self) -> None:
         """Write a state where that is due, but none at the end: whoever ends a run reports it."""

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from collapse.errors import BadInput, BadModel, BadParameter
+from collapse.numerics.sharing import own_indices, summed
 from collapse.probes.curvature.attention import exact_gradients
 from collapse.probes.curvature.batch import Microbatch, shares_of
 from collapse.probes.curvature.graph import (
@@ -23,7 +24,6 @@ from collapse.probes.curvature.graph import (
 )
 from collapse.probes.curvature.layout import ParameterLayout
 from collapse.probes.curvature.memory import free_bytes
-from collapse.probes.curvature.processes import own_indices, summed
 from collapse.probes.curvature.split_graph import Programs, SplitGraph, split
 from collapse.probes.curvature.split_recording import CannotSplit
 
