@@ -29,6 +29,7 @@ from collapse.stages.pieces import StoredPieces
 from collapse.stages.probe_batch import ProbeBatch, probe_batch
 from collapse.stages.workspace import Workspace
 
+LEAST_STEPS = SpectrumRecipe.least_steps
 KEEP_SECONDS = 60.0
 """A kill loses about so much of an analysis at most."""
 VECTORS = "outlier_vectors.safetensors"

@@ -22,6 +22,8 @@ from collapse.stages.likelihood import text_likelihood
 from collapse.stages.probe_batch import RankBatch, rank_batch
 from collapse.stages.workspace import Advance, Workspace
 
+RANDOM_BASES = len(BASES)
+
 
 @dataclass(frozen=True, eq=False)
 class Ranking:

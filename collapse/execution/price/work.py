@@ -8,17 +8,16 @@ from collapse.language.code_prompts import CODE_PROMPTS
 from collapse.language.corpora.splits import HELDOUT_SPLITS
 from collapse.language.presets import preset_names, preset_settings
 from collapse.language.task_rows import EMBEDDED_ITEMS, chosen_tasks
-from collapse.numerics.pruning import BASES
 from collapse.parameters.fields import numbers
 from collapse.parameters.overrides import read_overrides
-from collapse.probes.curvature.recipe import SpectrumRecipe
 from collapse.stages.generation import VALIDATION_DOCUMENTS
+from collapse.stages.hessian import LEAST_STEPS
 from collapse.stages.judge import MOST_EPOCHS, STEPS, TOKENS_PER_STEP
 from collapse.stages.plan import Step
+from collapse.stages.surgery import RANDOM_BASES
 
 TRAININGS = ("baseline", "recurse_step")
 WRITES_WEIGHTS = (*TRAININGS, "judge")
-LEAST_LANCZOS_STEPS = SpectrumRecipe.least_steps
 CERTIFIED_AFTER = 0.15
 """Of the Lanczos steps between the fewest and the most, as many were taken on average: 28 spectra
 of quickstart took 62 to 76 products with a mean of 65, where 62 was the least and 82 the most."""
@@ -162,7 +161,7 @@ def products(p: Any, *, certified_after: float = CERTIFIED_AFTER) -> float:
         certified_after: where between the fewest and the most Lanczos steps the eigenvalues are
             certified: 0 to 1.
     """
-    first = LEAST_LANCZOS_STEPS + certified_after * (p.lanczos_steps - LEAST_LANCZOS_STEPS)
+    first = LEAST_STEPS + certified_after * (p.lanczos_steps - LEAST_STEPS)
     if p.mode == "quick":
         return first
     over_data = p.outliers + 2 + p.probe_vectors if p.probe_parts > 1 else 0
@@ -175,7 +174,7 @@ def layer_products(p: Any) -> float:
         return 0.0
     settings = preset_settings(p.preset, **read_overrides(p.preset_overrides))
     # The embedding and the last norm are blocks, too.
-    return (settings["num_hidden_layers"] + 2) * LEAST_LANCZOS_STEPS
+    return (settings["num_hidden_layers"] + 2) * LEAST_STEPS
 
 
 def items(p: Any) -> int:
@@ -192,7 +191,7 @@ def looks_on_the_way(p: Any) -> int:
 
 def losses_after_pruning(p: Any) -> int:
     """Losses that `surgery` measures."""
-    orders = 2 + len(BASES) * p.random_draws
+    orders = 2 + RANDOM_BASES * p.random_draws
     return orders * len({0.0, *numbers(p.prune_percents)})
 
 
