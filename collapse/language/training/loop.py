@@ -18,6 +18,7 @@ from collapse.errors import BadCorpus, BadInput
 from collapse.language.packing import PackedBatches
 from collapse.language.training.freezing import frozen
 from collapse.language.training.recipe import TrainingRecipe
+from collapse.language.training.shards import cut_states, whole_tensors
 from collapse.language.training.state import load_newest_state, save_state, training_identity
 from collapse.language.training.step import OptimizerStep, StepOutcome
 from collapse.language.training.teacher import Teacher
@@ -44,7 +45,8 @@ def train(
     """Train a causal language model on a packed stream, in place, as the result is iterated.
 
     The model trains on the device that holds it; started by ``torchrun``, on all processes'
-    devices, each taking its rows of every step (``accelerate launch --cpu`` starts only one).
+    devices, each taking its rows of every step (``accelerate launch --cpu`` starts only one); by
+    ``accelerate launch --config_file`` with FSDP, in pieces (:mod:`.shards`).
     Weights that ``recipe.freeze`` names keep their bits, and can be trained again afterwards.
     Every process yields the same measurements; callbacks and files are the main one's, and
     ``state_folder`` must be one that all of them see. Afterwards, or when the iterator is closed,
@@ -130,6 +132,8 @@ def _iterate(run: _Run, progress: Callable[[int], None] | None) -> Iterator[Meas
     try:
         with frozen(model, run.recipe.freeze):
             yield from _steps(run, progress)
+        if run.stepper.shards:
+            run.stepper.shards.release()
     finally:
         run.stepper.drop_gradients()
         model.eval()
@@ -179,7 +183,7 @@ class _Run:
 
     def advance(self) -> None:
         """One optimizer step."""
-        self.stepper.model.train()
+        self.stepper.trained.train()
         begin = time.perf_counter()
         self.last = self.stepper.take(self.done)
         taken = time.perf_counter() - begin
@@ -229,10 +233,10 @@ class _Run:
         if self.validation is None or not self._due(self.recipe.evaluate_every, at_end=True):
             return {}
         nll_nats = validation_nll_nats(
-            self.stepper.model,
+            self.stepper.trained,
             self.validation,
             sequence_length=self.recipe.sequence_length,
-            batch_size=self.stepper.micro_rows,
+            batch_size=self.stepper.micro_batch,  # the same in all processes
             accelerator=self.stepper.accelerator,
         )
         return {"validation/nll_nats": nll_nats}
@@ -243,7 +247,11 @@ class _Run:
             due = self.done > 0 and self._due(self.recipe.checkpoint_every)
         else:
             due = self.done in self.checkpoint_steps
-        if self.on_checkpoint is not None and due and self.is_main:
+        if self.on_checkpoint is None or not due:
+            return
+        if self.stepper.shards:
+            self.stepper.shards.settle()
+        if self.is_main:
             self.stepper.model.eval()
             with alone():
                 self.on_checkpoint(self.done, self.stepper.model)
@@ -254,10 +262,13 @@ class _Run:
             return
         if not self._due(self.recipe.checkpoint_every):
             return
+        # Whole, so that another number of processes can go on; pieces are put together by all.
+        weights = whole_tensors(self.stepper.trained.state_dict())
+        optimizers = [whole_tensors(one.state_dict()) for one in self.stepper.optimizers]
         if self.is_main:
             parts: dict[str, Any] = {
-                "model": self.stepper.model.state_dict(),
-                "optimizers": [optimizer.state_dict() for optimizer in self.stepper.optimizers],
+                "model": weights,
+                "optimizers": optimizers,
                 "scaler": self.stepper.scaler.state_dict(),
                 "loss_sum_nats": self.loss_sum_nats,
                 "loss_steps": self.loss_steps,
@@ -272,9 +283,12 @@ class _Run:
         state = load_newest_state(self.state_folder, self.identity)
         if state is None:
             return
-        self.stepper.model.load_state_dict(state["model"])
+        shards = self.stepper.shards
+        (shards.load if shards else self.stepper.model.load_state_dict)(state["model"])
         for optimizer, saved in zip(self.stepper.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
+        if shards:
+            cut_states(self.stepper.optimizers)
         self.stepper.scaler.load_state_dict(state["scaler"])
         self.done = state["step"]
         self.loss_sum_nats, self.loss_steps = state["loss_sum_nats"], state["loss_steps"]

@@ -18,6 +18,7 @@ from collapse.language.optimizers import (
 )
 from collapse.language.packing import PackedBatches
 from collapse.language.training.recipe import TrainingRecipe
+from collapse.language.training.shards import Shards, is_asked_for, whole_tensors
 from collapse.language.training.teacher import Teacher
 from collapse.numerics.streams import stream_seed
 
@@ -72,10 +73,16 @@ class OptimizerStep:
     Where a device runs out of memory (one process only) the micro-batch is halved and the step
     begun again, down to one sequence.
 
+    Attributes:
+        model: what was given.
+        trained: the module whose weights the optimizers change: the model, or its copy in pieces.
+        shards: the pieces; None where every process has the whole model.
+
     Raises:
         BadModel: the weights are not float32, none can be trained, or a teacher has another
             vocabulary.
-        BadParameter: there are more processes than sequences in a step.
+        BadParameter: there are more processes than sequences in a step, or what a model in pieces
+            cannot do.
     """
 
     def __init__(
@@ -99,10 +106,12 @@ class OptimizerStep:
                 f"{rows} sequences a step cannot be shared by {processes} processes: "
                 f"tokens_per_step must be at least {processes * batches.sequence_length}"
             )
+        self.shards = _shards(model, recipe, rows, self.accelerator)
+        self.trained = self.shards.trained if self.shards else model
         self.share = slice(rank * rows // processes, (rank + 1) * rows // processes)
         self.micro_rows = recipe.micro_batch or self.share.stop - self.share.start
-        self.wrapped = self.accelerator.prepare_model(model)
-        self.optimizers = build_optimizers(model, recipe)
+        self.wrapped = self.trained if self.shards else self.accelerator.prepare_model(model)
+        self.optimizers = build_optimizers(self.trained, recipe)
         self.scaler = torch.amp.GradScaler(
             self.accelerator.device.type, enabled=recipe.precision == "fp16"
         )
@@ -124,10 +133,11 @@ class OptimizerStep:
         sums = self._accumulate_gradients(step)
         for optimizer in self.optimizers:
             self.scaler.unscale_(optimizer)
-        trained = [p for p in self.model.parameters() if p.grad is not None]
+        trained = [p for p in self.trained.parameters() if p.grad is not None]
         norm = nn.utils.get_total_norm([p.grad for p in trained])
-        # One transfer for both: reading a number makes the device wait.
-        loss_nats, kl_nats, gradient_norm = torch.stack([*sums, norm.float()]).tolist()
+        whole_norm = whole_tensors(norm).to(sums.device, torch.float32)
+        # One transfer for all: reading a number makes the device wait.
+        loss_nats, kl_nats, gradient_norm = torch.stack([*sums, whole_norm]).tolist()
         self._check_finite(step, loss_nats + kl_nats, gradient_norm)
         if 0 < self.recipe.clip_norm < gradient_norm < math.inf:
             nn.utils.clip_grads_with_norm_(trained, self.recipe.clip_norm, norm)
@@ -140,7 +150,7 @@ class OptimizerStep:
 
     def drop_gradients(self) -> None:
         """Leave nothing in ``.grad``."""
-        self.model.zero_grad(set_to_none=True)
+        self.trained.zero_grad(set_to_none=True)
 
     def _check_finite(self, step: int, loss_nats: float, gradient_norm: float) -> None:
         if not math.isfinite(loss_nats):
@@ -180,7 +190,8 @@ class OptimizerStep:
         processes = self.accelerator.num_processes
         for begin in range(0, len(inputs_BxL), self.micro_rows):
             end = begin + self.micro_rows
-            wait = end < len(inputs_BxL) and processes > 1
+            # Pieces of gradients are added up at once: whole ones are what does not fit.
+            wait = end < len(inputs_BxL) and processes > 1 and not self.shards
             with self.accelerator.no_sync(self.wrapped) if wait else contextlib.nullcontext():
                 terms = self._terms_nats(inputs_BxL[begin:end], labels_BxL[begin:end])
                 terms = terms / self.recipe.tokens_per_step
@@ -226,6 +237,23 @@ class OptimizerStep:
             rank = self.accelerator.process_index
             torch.manual_seed(stream_seed(self.seed, "dropout", step, rank))
             yield
+
+
+def _shards(
+    model: nn.Module, recipe: TrainingRecipe, rows: int, accelerator: "Accelerator"
+) -> Shards | None:
+    """The model in pieces, where that is asked for."""
+    if not is_asked_for(accelerator):
+        return None
+    processes = accelerator.num_processes
+    if recipe.precision == "fp16":
+        raise BadParameter("precision=fp16 cannot train a model in pieces: choose bf16 or float32")
+    if rows % processes:
+        raise BadParameter(
+            f"{rows} sequences a step cannot be shared evenly by {processes} processes, as a model "
+            "in pieces needs: change tokens_per_step"
+        )
+    return Shards(model, accelerator)
 
 
 def _check_weights(model: nn.Module) -> torch.device:

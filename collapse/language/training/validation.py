@@ -26,7 +26,8 @@ def validation_nll_nats(
     The stream is cut into consecutive windows of ``sequence_length`` predicted tokens, the last
     one shorter, so that every token but the first is predicted once. Computed in float32 without
     dropout; weights, gradients and random generators stay as they are, and the model is left in
-    eval mode. Processes share the windows.
+    eval mode. Processes share the windows, and each calls the model equally often, as one in pieces
+    needs.
 
     Args:
         model: the causal language model itself, not its wrapper for several processes.
@@ -37,12 +38,15 @@ def validation_nll_nats(
     """
     model.eval()
     nll_nats, tokens = 0.0, 0
-    for index, window_BxL1 in enumerate(_windows(stream_N, sequence_length, batch_size)):
-        if index % accelerator.num_processes != accelerator.process_index:
-            continue
+    batches = list(_windows(stream_N, sequence_length, batch_size))
+    for begin in range(0, len(batches), accelerator.num_processes):
+        index = begin + accelerator.process_index
+        window_BxL1 = batches[min(index, len(batches) - 1)]
         tokens_BxL1 = torch.from_numpy(window_BxL1).to(accelerator.device)
         logits_BxLxV = model(input_ids=tokens_BxL1[:, :-1], use_cache=False).logits
         labels = tokens_BxL1[:, 1:].reshape(-1)
+        if index >= len(batches):
+            continue  # another process's: only called along
         nll = F.cross_entropy(logits_BxLxV.float().flatten(0, 1), labels, reduction="none")
         nll_nats += nll.cpu().double().sum().item()
         tokens += labels.numel()
