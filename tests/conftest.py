@@ -79,3 +79,20 @@ def server() -> Iterator[Server]:
 
 
 on_server = pytest.mark.xdist_group("server")
+
+# Tests that start studies take minutes: begun first, they do not end long after all others.
+_LONGEST_FIRST = ("test_end_to_end", "tracking", "execution")
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file's tests go to one worker, which makes what they share once; long files go first."""
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    room = item.path.relative_to(ROOT / "tests").parts[0].removesuffix(".py")
+    return _LONGEST_FIRST.index(room) if room in _LONGEST_FIRST else len(_LONGEST_FIRST)
