@@ -134,6 +134,18 @@ METHODS = (
         metrics=("landscape/",),
     ),
     Method(
+        "Variable projection",
+        "Power laws: at each exponent the rest is linear, so that the exponent alone is searched.",
+        "G. H. Golub and V. Pereyra, SIAM Journal on Numerical Analysis, 1973",
+        section="scaling",
+    ),
+    Method(
+        "Bootstrap over seeds",
+        "Intervals of the laws' exponents.",
+        "B. Efron, Bootstrap methods: another look at the jackknife, Annals of Statistics, 1979",
+        section="scaling",
+    ),
+    Method(
         "lm-eval",
         "Nine tasks, public ones by the harness's own definitions.",
         "L. Gao et al., A framework for few-shot language model evaluation, EleutherAI",

@@ -5,9 +5,9 @@ true false-alarm rate p of a new seed has the distribution Beta(m + 1, n - m) wh
 own distribution is (Wilks, "Determination of sample sizes for setting tolerance limits", 1941), so
 that ``P(p > x) = P(Binomial(n, x) <= m)``: exactly the tail that the bound of Clopper and Pearson
 (1934) is made of. The bound therefore stays valid although the threshold was set by looking at the
-same scores. It holds for exchangeable scores: leaving each seed out of its own interval makes them
-weakly dependent, and `tests/analysis/test_early_warning_threshold.py` shows by simulation what
-that is worth.
+same scores. It is exact for exchangeable scores of seeds that were drawn independently; leaving
+each seed out of its own interval makes scores weakly dependent, so that here it is near exact:
+`tests/analysis/test_early_warning_threshold.py` shows by simulation what that is worth.
 """
 
 from dataclasses import dataclass
@@ -32,8 +32,9 @@ class Threshold:
         value: the threshold, in standard deviations, at least 0.
         n_seeds: control seeds that it was set on.
         allowed: of them, how many it was set to leave above it.
-        false_alarms: how many are above it; fewer than allowed where scores tie.
-        bound: exact one-sided 95 % upper bound of the false-alarm rate of a new seed.
+        false_alarms: how many are above it; fewer than allowed where scores tie or the threshold
+            is 0.
+        bound: one-sided 95 % Clopper-Pearson bound of the false-alarm rate of a new seed.
     """
 
     value: float
@@ -47,9 +48,17 @@ class Threshold:
         """Whether the bound is low enough for a lead to be claimed."""
         return self.bound <= MOST_RATE
 
+    @property
+    def leaves_all_allowed(self) -> bool:
+        """Whether as many seeds as allowed are above it: with fewer it is stricter than was meant.
+
+        The upper bound holds all the same, what `lax_alarms` promises does not.
+        """
+        return self.false_alarms == self.allowed
+
 
 def upper_bound(alarms: int, n: int) -> float:
-    """Exact one-sided 95 % upper bound of a rate after ``alarms`` of ``n`` (Clopper, Pearson)."""
+    """One-sided 95 % upper bound of a rate after ``alarms`` of ``n`` (Clopper and Pearson)."""
     return 1.0 if alarms >= n else float(stats.beta.ppf(SURENESS, alarms + 1, n - alarms))
 
 
@@ -70,7 +79,8 @@ def lax_alarms(n: int) -> int:
 
     The least m at which the true false-alarm rate is below ``RATE`` with a chance of at most 5 %:
     ``P(Binomial(n, RATE) > m) <= 0.05``, by the same argument as the bound. A lead that is missing
-    at such a threshold is missing at every stricter one, too: alarms only come later there.
+    at such a threshold is missing at every stricter one, too: alarms only come later there. It holds
+    of a threshold that does leave m seeds above it, which ties may prevent.
     """
     return min(int(stats.binom.ppf(SURENESS, n, RATE)), n - 1)
 

@@ -10,7 +10,7 @@ from analysis.early_warning.indicators import Direction, Indicator, indicator_of
 from analysis.early_warning.lead import MedianLead, median_lead
 from analysis.early_warning.lead_words import count_of, rate_of, span
 from analysis.early_warning.leads import ArmLeads, arm_events, arm_leads
-from analysis.early_warning.threshold import MOST_RATE, RATE, Threshold
+from analysis.early_warning.threshold import MOST_RATE, RATE, SURENESS, Threshold
 from analysis.events import EVENT_RULES, event_rule
 from analysis.statistics import least_pairs, least_sign_flip_p
 from analysis.study import StudyRecord
@@ -86,7 +86,7 @@ def judge_lead(claim: Claim, record: StudyRecord) -> LeadVerdict:
     elif _is_refuted(leads, lax, claim.margin):
         status, reasons = "refuted", (_refuted_because(claim, median, lax),)
     else:
-        status, reasons = "undecided", _obstacles(claim, record, leads, threshold, median)
+        status, reasons = "undecided", _obstacles(claim, record, leads, (threshold, lax), median)
     return LeadVerdict(
         *(claim, status, record.generations, median.value, median.interval, None),
         least_sign_flip_p(median.n),
@@ -132,7 +132,12 @@ def _is_supported(leads: ArmLeads, threshold: Threshold, margin: float) -> bool:
 
 
 def _is_refuted(leads: ArmLeads, lax: Threshold, margin: float) -> bool:
-    """Whether the whole interval stays below the margin, the left-out chains as long as can be."""
+    """Whether the whole interval stays below the margin, the left-out chains as long as can be.
+
+    Not where scores tie at the lax threshold, or it is 0: then it may be too strict after all.
+    """
+    if not lax.leaves_all_allowed:
+        return False
     shortest_S, longest_S = _with_left_out(leads, lax)
     longest_S = np.where(_too_early(leads, margin)[leads.events.planned_S], np.inf, longest_S)
     interval = median_lead(shortest_S, longest_S).interval
@@ -165,7 +170,8 @@ def _refuted_because(claim: Claim, median: MedianLead, lax: Threshold) -> str:
     return (
         f"The whole interval of {median.n} chains lies below {claim.margin:g} generations, even at "
         f"a threshold as low as {lax.value:.2f} standard deviations, which {lax.false_alarms} of "
-        f"{lax.n_seeds} control seeds pass, so that at least {100 * RATE:.0f} % of healthy ones do."
+        f"{lax.n_seeds} control seeds pass, so that at least {100 * RATE:.0f} % of healthy ones do, "
+        f"with {100 * SURENESS:.0f} % certainty."
     )
 
 
@@ -173,10 +179,11 @@ def _obstacles(
     claim: Claim,
     record: StudyRecord,
     leads: ArmLeads,
-    threshold: Threshold,
+    thresholds: tuple[Threshold, Threshold],
     median: MedianLead,
 ) -> tuple[str, ...]:
-    """Everything that keeps a claim undecided."""
+    """Everything that keeps a claim undecided, at the shared threshold and at the lax one."""
+    threshold, lax = thresholds
     used_S, events = leads.used, leads.events
     shortest_S, longest_S = leads.bounds(threshold.value)
     hidden = int((np.isinf(shortest_S) & np.isinf(longest_S))[used_S].sum())
@@ -196,6 +203,11 @@ def _obstacles(
         if threshold.is_sure
         else f"The rate of false alarms is not known well enough: {rate_of(threshold)}, and "
         f"{100 * MOST_RATE:.0f} % is the most.",
+        ""
+        if lax.leaves_all_allowed
+        else f"It cannot be refuted: scores of control seeds tie or lie within what healthy ones do "
+        f"on average, so that only {lax.false_alarms} of {lax.n_seeds} pass a threshold that should "
+        f"leave {lax.allowed} above it.",
         f"{hidden} chain{'s have' if hidden != 1 else ' has'} neither an alarm nor the event by "
         f"generation {record.generations}."
         if hidden

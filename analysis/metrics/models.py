@@ -92,6 +92,7 @@ MODEL_METRICS = (
     Metric("train/body_parameters", "Parameters without embeddings", decimals=0, floor=0.0),
     Metric("train/tokens_seen", "Training tokens", "tokens", decimals=0, floor=0.0),
     Metric("train/epochs", "Passes over the training text", decimals=2, floor=0.0),
+    Metric("train/seconds", "Time of the training", "s", decimals=0, floor=0.0),
     Metric("train/loss_nats", "Loss in training", "nats a token", change="difference"),
     Metric(
         "train/teacher_kl_nats",
