@@ -6,8 +6,6 @@ from analysis.early_warning.verdict import LeadVerdict
 from analysis.effects import Verdict
 from analysis.findings import estimate_in_words
 
-_WORDS = {"supported": "Yes", "refuted": "No", "undecided": "Undecided"}
-
 
 def answer(found: Sequence[Verdict | LeadVerdict]) -> tuple[str, ...]:
     """What the primary claim came to, and the first claim of a lead where there is one.
@@ -20,5 +18,6 @@ def answer(found: Sequence[Verdict | LeadVerdict]) -> tuple[str, ...]:
 
 
 def _sentence(verdict: Verdict | LeadVerdict) -> str:
+    # Not yes or no: a question may be which of three, and the claim one of them.
     statement = " ".join(verdict.claim.statement.split())
-    return f"{_WORDS[verdict.status]}: {statement} {estimate_in_words(verdict)}"
+    return f"{verdict.status.capitalize()}: {statement} {estimate_in_words(verdict)}"

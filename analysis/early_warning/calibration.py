@@ -80,7 +80,7 @@ def calibrate(record: StudyRecord, indicator: Indicator, control: str | None) ->
     scores_S = np.full(shape[1], np.nan) if refusal else seed_scores(healthy_AxSxG)
     n = int(np.isfinite(scores_S).sum())
     if not refusal and not n:
-        refusal = f"{indicator.metric} was measured at no two generations in a row."
+        refusal = f"{indicator.label} was measured at no two generations in a row."
     return Calibration(
         *(indicator, control, tuple(pairs), healthy_AxSxG, scores_S),
         None if refusal else threshold_at(scores_S, allowed_alarms(n)),
@@ -141,18 +141,18 @@ def _cannot_compare(record: StudyRecord, control: str | None) -> str:
 
 def _cannot_calibrate(indicator: Indicator, control: str, pairs: Mapping[str, Array]) -> str:
     """Why these pairs make no threshold, or nothing."""
-    metric = indicator.metric
+    label = indicator.label
     if not pairs:
-        return f"{metric} was not measured on {control} and a second healthy arm."
+        return f"{label} was not measured on {control} and a second healthy arm."
     n_seeds = int(whole_seeds(np.array(list(pairs.values()))).sum())
     if n_seeds <= LEAST_OTHERS:
         return (
-            f"{metric} was measured on {n_seeds} whole healthy seed{'s' * (n_seeds != 1)}; a "
+            f"{label} was measured on {n_seeds} whole healthy seed{'s' * (n_seeds != 1)}; a "
             f"threshold takes {LEAST_OTHERS + 1} at least."
         )
     if any(has_no_spread(pair) for pair in pairs.values()):
         return (
-            f"{metric} differs equally between the healthy arms of all seeds at some generation: "
+            f"{label} differs equally between the healthy arms of all seeds at some generation: "
             "without a spread any difference would be an alarm."
         )
     return ""

@@ -184,8 +184,8 @@ def _lead_caption(one: EventWarning, rows: pd.DataFrame) -> str:
         f"Median lead over the chains of {one.events.arm} and its distribution-free interval of at "
         "least 95 %. Hollow marks are bounds where censoring hides the median, arrows ends that "
         "have none: some alarm, or the event, never came. At the right, control seeds with a false "
-        "alarm at the threshold that is used, and the exact one-sided 95 % bound of the true rate. "
-        "Oracles take the corpus' true distribution, which nobody has elsewhere."
+        "alarm at the threshold that is used, and the one-sided 95 % Clopper-Pearson bound of the "
+        "true rate. Oracles take the corpus' true distribution, which nobody has elsewhere."
         + (f" {more} more are in the table." if more > 0 else "")
     )
 

@@ -10,6 +10,7 @@ from analysis.early_warning.exceedance import Array, alarm_bounds, chain_scores
 from analysis.early_warning.indicators import Indicator
 from analysis.early_warning.lead import MedianLead, lead_bounds, median_lead
 from analysis.events import EventRule, chain_events
+from analysis.metrics import metric_info
 from analysis.study import StudyRecord
 
 
@@ -115,23 +116,28 @@ def leads_before(
     record: StudyRecord, calibration: Calibration, events: Sequence[ArmEvents]
 ) -> tuple[ArmLeads, ...]:
     """Judge the chains of one arm by an indicator, before several events of that arm."""
-    arm, metric = events[0].arm, calibration.indicator.metric
+    arm = events[0].arm
     z_SxG = np.full((len(record.seeds), record.generations), np.nan)
+    indicator = calibration.indicator
     refusal = calibration.refusal or starts_apart(record, arm, calibration.control)
     if not refusal:
-        z_SxG = calibration.z_of(difference_of(record, metric, arm, calibration.control))
+        z_SxG = calibration.z_of(difference_of(record, indicator.metric, arm, calibration.control))
         if not np.isfinite(chain_scores(z_SxG)).any():
-            refusal = f"{metric} was not measured on {arm} at two generations in a row."
+            refusal = f"{indicator.label} was not measured on {arm} at two generations in a row."
     return tuple(
-        ArmLeads(calibration, one, z_SxG, refusal or _no_lead(metric, one)) for one in events
+        ArmLeads(calibration, one, z_SxG, refusal or _no_lead(indicator, one)) for one in events
     )
 
 
-def _no_lead(metric: str, events: ArmEvents) -> str:
-    """Why this metric cannot lead these events, or nothing."""
+def _no_lead(indicator: Indicator, events: ArmEvents) -> str:
+    """Why this indicator cannot lead these events, or nothing."""
     rule = events.rule
-    if rule.is_made_of(metric):
-        return f"{metric} is a function of what the event is made of: it cannot warn of itself."
+    if rule.is_made_of(indicator.metric):
+        return (
+            f"{indicator.label} is a function of what the event is made of: it cannot warn of "
+            "itself."
+        )
     if not (events.resolved | events.unresolved_S).any():
-        return f"{rule.metric}, which makes the event, was not measured on {events.arm}."
+        made_of = metric_info(rule.metric).label
+        return f"{made_of}, which makes the event, was not measured on {events.arm}."
     return ""

@@ -1,97 +1,93 @@
-"""Alarm rules with a proven bound, run on chains in which nothing happens.
+"""The rules of :class:`collapse.EarlyWarning` on a study's healthy chains: any alarm is false.
 
-What the proofs assume, real chains may not do: the share of healthy chains that alarm says what the
-assumption is worth. Both rules are those of :class:`collapse.watch.EarlyWarning`.
+What the proofs assume, real chains may not do. The chains of one healthy arm, one a seed and one
+look a generation, are judged by both rules. For ``runs`` the seeds are split by their order alone,
+before anything is seen: as many in a row as the bound takes are the calibration, and all others are
+judged by it. Each rotation begins the calibration further on. Rotations share chains, so that their
+counts are told apart and never added; and the chains of one rotation share the luck of its
+calibration.
 """
+
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 
-from collapse.errors import BadParameter
+from analysis.early_warning.exceedance import Array
+from analysis.early_warning.indicators import Indicator
+from analysis.study import StudyRecord, metric_values
 from collapse.numerics.martingale import evidence_path
-from collapse.numerics.round_robin import RoundRobin
+from collapse.numerics.round_robin import RoundRobin, runs_needed
 from collapse.numerics.streams import numpy_stream
 
-COLUMNS = ("chain", "step", "value")
+PLACEBO_COLUMNS = (
+    *("indicator", "arm", "alpha", "rotation", "calibration_seeds", "judged_seeds"),
+    *("judged", "generations", "runs_alarms", "looks_alarms"),
+)
+BURN_IN = 3
+"""Generations that ``looks`` only ranks among: chains are short."""
 _ROUNDING = 1e-12
 
 
-def placebo_by_looks(
-    trajectories: pd.DataFrame,
-    sign: int,
-    *,
-    burn_in: int,
-    alpha: float = 0.05,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """Each chain on its own: a conformal test martingale, each look ranked among those before.
+def placebo(record: StudyRecord, indicator: Indicator, alpha: float) -> pd.DataFrame:
+    """How many healthy chains either rule alarms on, by one indicator.
 
     Args:
-        trajectories: columns chain, step, value; any number of looks a chain.
-        sign: 1 where a rise alarms, -1 where a fall does.
-        burn_in: looks that are only ranked among.
-        alpha: bound on the chance of an alarm on a chain whose looks are exchangeable.
-        seed: of the tie-breaks, a stream a chain.
+        record: the study; its arms of human text alone are taken, one by one.
+        indicator: what is watched, in its own direction.
+        alpha: bound on the chance of a false alarm, in (0, 1).
 
     Returns:
-        One row a chain: ``chain``, ``looks``, ``evidence`` (the largest; 1 where there are too few
-        looks for a bet) and ``alarm_step`` (nan where none was raised).
-
-    Raises:
-        BadParameter: a column is missing, a chain has a step twice, or a value is not finite.
+        Columns ``PLACEBO_COLUMNS``, one row an arm and rotation: the seeds that calibrate and those
+        that are judged, how many of these ``runs`` alarms on, and how many ``looks`` does, each
+        chain on its own. No rows for an arm with fewer whole chains than a calibration and one.
     """
-    rows = []
-    for chain, part in _chains(trajectories):
-        steps = part["step"].to_numpy()
-        generator = numpy_stream(seed, "placebo", str(chain))
-        path = evidence_path(sign * part["value"].to_numpy(float), burn_in, generator)
-        rows.append(_row(chain, steps, path, alpha))
-    return pd.DataFrame(rows)
+    rows: list[tuple[object, ...]] = []
+    sign, needed = indicator.sign, runs_needed(alpha)
+    for arm in record.healthy_arms:
+        seeds, values_SxT = _whole_chains(record, indicator.metric, arm)
+        for number, (healthy, judged) in enumerate(_rotations(len(seeds), needed), start=1):
+            by_runs = _alarms_by_runs(sign * values_SxT[healthy], sign * values_SxT[judged], alpha)
+            by_looks = _alarms_by_looks(sign * values_SxT[judged], alpha, f"{arm} {number}")
+            told = (" ".join(map(str, seeds[chosen])) for chosen in (healthy, judged))
+            rows.append(
+                (
+                    *(indicator.metric, arm, alpha, number, *told),
+                    *(len(judged), values_SxT.shape[1], by_runs, by_looks),
+                )
+            )
+    return pd.DataFrame(rows, columns=list(PLACEBO_COLUMNS))
 
 
-def placebo_by_runs(trajectories: pd.DataFrame, sign: int, alpha: float = 0.05) -> pd.DataFrame:
-    """Each chain against all others, as if it were new and they the healthy ones.
-
-    Args:
-        trajectories: columns chain, step, value; only steps that every chain has are looked at.
-        sign: 1 where a rise alarms, -1 where a fall does.
-        alpha: bound on the chance of an alarm on a chain that is exchangeable with the others; it
-            takes ``1 / alpha`` chains or more for any alarm.
-
-    Returns:
-        As `placebo_by_looks`; the evidence is one over the rule's bound.
-
-    Raises:
-        BadParameter: as there, or fewer than four chains, or no step in common.
-    """
-    parts = {chain: part.set_index("step")["value"] for chain, part in _chains(trajectories)}
-    together = pd.DataFrame(parts).dropna().sort_index()
-    values_RxT, steps = together.to_numpy(float).T, together.index.to_numpy()
-    rows = []
-    for place, chain in enumerate(together.columns):
-        robin = RoundRobin.of(np.delete(values_RxT, place, axis=0)[:, :, None], [sign])
-        scores_R, path = np.full(len(values_RxT) - 1, -np.inf), []
-        for look, value in enumerate(values_RxT[place]):
-            scores_R = np.maximum(scores_R, robin.deviations(look, [value])[:, 0])
-            path.append(1 / robin.bound(robin.unbeaten(scores_R)))
-        rows.append(_row(chain, steps, np.array(path), alpha))
-    return pd.DataFrame(rows)
+def _whole_chains(record: StudyRecord, metric: str, arm: str) -> tuple[np.ndarray, Array]:
+    """Seeds in the study's order and their values, (S, T); those with every generation's."""
+    values = metric_values(record, metric)
+    own = values[values.index.get_level_values("arm") == arm].droplevel("arm")
+    table = own.unstack("generation").reindex(list(record.seeds)).dropna()
+    return table.index.to_numpy(), table.to_numpy(float)
 
 
-def _row(chain: object, steps: np.ndarray, path: np.ndarray, alpha: float) -> dict[str, object]:
-    reached = path >= (1 - _ROUNDING) / alpha
-    alarm_step = float(steps[reached.argmax()]) if reached.any() else np.nan
-    evidence = float(path.max(initial=1.0))
-    return {"chain": chain, "looks": len(steps), "evidence": evidence, "alarm_step": alarm_step}
+def _rotations(chains: int, needed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Places that calibrate and places that are judged; none twice at the head of a calibration."""
+    judged = chains - needed
+    if judged < 1:
+        return
+    step = min(judged, needed)
+    for turn in range(chains // step):
+        places = np.roll(np.arange(chains), -turn * step)
+        yield places[:needed], places[needed:]
 
 
-def _chains(trajectories: pd.DataFrame) -> list[tuple[object, pd.DataFrame]]:
-    missing = [name for name in COLUMNS if name not in trajectories.columns]
-    if missing:
-        raise BadParameter(f"trajectories without {', '.join(missing)}: needed are {COLUMNS}")
-    if trajectories.duplicated(["chain", "step"]).any():
-        raise BadParameter("trajectories have a step of a chain twice: give one value a look")
-    if not np.isfinite(trajectories["value"].to_numpy(float)).all():
-        raise BadParameter("trajectories have values that are not finite: leave those looks out")
-    ordered = trajectories.sort_values("step")
-    return list(ordered.groupby("chain", sort=True))
+def _alarms_by_runs(healthy_RxT: Array, judged_JxT: Array, alpha: float) -> int:
+    robin = RoundRobin.of(healthy_RxT[:, :, None], [1])
+    alarms = 0
+    for run_T in judged_JxT:
+        scores_R = robin.deviations(slice(None), run_T[:, None]).max(axis=(1, 2))
+        alarms += robin.bound(robin.unbeaten(scores_R)) <= alpha * (1 + _ROUNDING)
+    return alarms
+
+
+def _alarms_by_looks(judged_JxT: Array, alpha: float, name: str) -> int:
+    generator = numpy_stream(0, "placebo", name)
+    evidence_JxT = evidence_path(judged_JxT, BURN_IN, generator)
+    return int((evidence_JxT.max(axis=1) >= (1 - _ROUNDING) / alpha).sum())

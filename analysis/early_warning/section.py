@@ -47,7 +47,6 @@ def _cells(row: pd.Series) -> dict[str, object]:
     median_alarm = float(row["median_alarm"])
     return {
         "label": metric_info(str(row["indicator"])).label,
-        "metric": row["indicator"],
         "family": f"{row['family']}, oracle" if row["is_oracle"] else row["family"],
         "warns": "falls" if row["direction"] == "decrease" else "rises",
         "threshold": f"{row['threshold']:.2f}",
@@ -80,5 +79,6 @@ def _refusals(rows: pd.DataFrame) -> list[str]:
     unmeasured = rows["refusal"].str.contains("was not measured")
     told = list(dict.fromkeys(rows.loc[~unmeasured, "refusal"]))
     if unmeasured.any():
-        told.append(f"Not measured: {', '.join(rows.loc[unmeasured, 'indicator'])}.")
+        labels = (metric_info(str(name)).label for name in rows.loc[unmeasured, "indicator"])
+        told.append(f"Not measured: {'; '.join(labels)}.")
     return told

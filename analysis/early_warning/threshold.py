@@ -79,8 +79,8 @@ def lax_alarms(n: int) -> int:
 
     The least m at which the true false-alarm rate is below ``RATE`` with a chance of at most 5 %:
     ``P(Binomial(n, RATE) > m) <= 0.05``, by the same argument as the bound. A lead that is missing
-    at such a threshold is missing at every stricter one, too: alarms only come later there. It holds
-    of a threshold that does leave m seeds above it, which ties may prevent.
+    at such a threshold is missing at every stricter one, too: alarms only come later there. That
+    is so of a threshold which does leave m seeds above it: ties may prevent it.
     """
     return min(int(stats.binom.ppf(SURENESS, n, RATE)), n - 1)
 

@@ -12,6 +12,7 @@ from analysis.early_warning.lead_words import count_of, rate_of, span
 from analysis.early_warning.leads import ArmLeads, arm_events, arm_leads
 from analysis.early_warning.threshold import MOST_RATE, RATE, SURENESS, Threshold
 from analysis.events import EVENT_RULES, event_rule
+from analysis.metrics import metric_info
 from analysis.statistics import least_pairs, least_sign_flip_p
 from analysis.study import StudyRecord
 from analysis.weighing import Status
@@ -170,8 +171,8 @@ def _refuted_because(claim: Claim, median: MedianLead, lax: Threshold) -> str:
     return (
         f"The whole interval of {median.n} chains lies below {claim.margin:g} generations, even at "
         f"a threshold as low as {lax.value:.2f} standard deviations, which {lax.false_alarms} of "
-        f"{lax.n_seeds} control seeds pass, so that at least {100 * RATE:.0f} % of healthy ones do, "
-        f"with {100 * SURENESS:.0f} % certainty."
+        f"{lax.n_seeds} control seeds pass, so that with {100 * SURENESS:.0f} % certainty at least "
+        f"{100 * RATE:.0f} % of healthy ones do."
     )
 
 
@@ -190,6 +191,7 @@ def _obstacles(
     early = int(_too_early(leads, claim.margin).sum())
     n = int(used_S.sum())
     crosses = median.interval is not None and median.interval[0] < claim.margin
+    is_late = median.interval is not None and median.interval[1] < claim.margin
     candidates = (
         f"{n} chain{'s' * (n != 1)} with a lead: an interval of 95 % takes {least_pairs()}."
         if median.interval is None
@@ -203,11 +205,10 @@ def _obstacles(
         if threshold.is_sure
         else f"The rate of false alarms is not known well enough: {rate_of(threshold)}, and "
         f"{100 * MOST_RATE:.0f} % is the most.",
-        ""
-        if lax.leaves_all_allowed
-        else f"It cannot be refuted: scores of control seeds tie or lie within what healthy ones do "
-        f"on average, so that only {lax.false_alarms} of {lax.n_seeds} pass a threshold that should "
-        f"leave {lax.allowed} above it.",
+        f"It cannot be refuted: scores of control seeds tie, or are below 0, so that only "
+        f"{lax.false_alarms} of {lax.n_seeds} pass a threshold that {lax.allowed} should pass."
+        if is_late and not lax.leaves_all_allowed
+        else "",
         f"{hidden} chain{'s have' if hidden != 1 else ' has'} neither an alarm nor the event by "
         f"generation {record.generations}."
         if hidden
@@ -233,7 +234,7 @@ def _left_out(record: StudyRecord, leads: ArmLeads) -> tuple[str, ...]:
         f"{count_of(seeds)} left out: {why}."
         for seeds, why in (
             (unresolved, "when its event came is unresolved, as the generation before has no look"),
-            (broken, f"{leads.indicator.metric} or the event was not measured"),
+            (broken, f"{leads.indicator.label} or the event was not measured"),
         )
         if seeds
     )
@@ -247,11 +248,9 @@ def lead_in_words(verdict: LeadVerdict) -> str:
     """The estimate with its interval and false alarms, or that there is none."""
     claim, median, threshold = verdict.claim, verdict.median, verdict.threshold
     arm, control = claim.contrast
+    name, event = (metric_info(one or "").label for one in (claim.indicator, claim.event))
     if median is None or threshold is None or median.least is None or median.most is None:
-        return f"No lead of {claim.indicator} in {arm}."
+        return f"No lead of {name} in {arm}."
     value = span((median.least, median.most))
     interval = f", 95 % interval {span(median.interval)}" if median.interval else ""
-    return (
-        f"Median lead of {claim.indicator} over the event in {claim.event}, {arm} against "
-        f"{control}: {value} generations{interval}, {median.n} chains; {rate_of(threshold)}."
-    )
+    return f"Median lead of {name} over the event in {event}, {arm} against {control}: {value} generations{interval}, {median.n} chains; {rate_of(threshold)}."

@@ -79,8 +79,9 @@ def title(one: EventWarning) -> str:
     primary = one.table[one.table["indicator"] == PRIMARY].iloc[0]
     parts = []
     if best is not None:
-        name = metric_info(str(best["indicator"])).label
-        parts.append(f"{name} warns earliest of {event}: {lead_of(best)} generations")
+        parts.append(
+            f"{_label(best['indicator'])} warns earliest of {event}: {lead_of(best)} generations"
+        )
     else:
         parts.append(f"No indicator surely warns of {event}")
     if not primary["refusal"] and (best is None or best["indicator"] != PRIMARY):
@@ -102,7 +103,7 @@ def guideline(one: EventWarning) -> str:
     way = "below" if best["direction"] == "decrease" else "above"
     rule = COST_RULES[indicator.cost] if indicator else ""
     return (
-        f"To be warned of {event} here: watch {best['indicator']}, alarm when it lies "
+        f"To be warned of {event} here: watch {_label(best['indicator'])}; alarm when it lies "
         f"{best['threshold']:.2f} standard deviations {way} the healthy chains twice in a row; "
         f"lead {lead_of(best)} generations (95 % "
         f"{span((best['lead_lower'], best['lead_upper']))}), at {_price(best)} a look: {rule}."
@@ -126,14 +127,16 @@ def _of_indicators(one: EventWarning) -> str:
     ahead = table[table["lead_lower"] > 0]
     if table.empty:
         return "No indicator of it could be judged."
-    names = ", ".join(f"{row['indicator']} ({lead_of(row)})" for _, row in ahead.head(5).iterrows())
-    more = f" and {len(ahead) - 5} more" if len(ahead) > 5 else ""
+    names = "; ".join(
+        f"{_label(row['indicator'])} ({lead_of(row)})" for _, row in ahead.head(5).iterrows()
+    )
+    more = f"; and {len(ahead) - 5} more" if len(ahead) > 5 else ""
     told = f"surely lead it, the earliest first: {names}{more}" if len(ahead) else "surely lead it"
     return f"{len(ahead) or 'None'} of {len(table)} indicators {told}."
 
 
 def _of_pair(pair: LeadComparison) -> str:
-    names = f"{pair.first} beside {pair.second}"
+    names = f"{_label(pair.first)} beside {_label(pair.second)}"
     if pair.answer == "not compared":
         return f"{names}: not compared. {pair.reason}"
     order = f"earlier in {pair.earlier}, later in {pair.later}, as early in {pair.same}"
@@ -145,6 +148,10 @@ def _of_pair(pair: LeadComparison) -> str:
     if pair.p_corrected is not None:
         text += f"; corrected p = {pair.p_corrected:.2g}"
     return f"{text}). {pair.reason}".rstrip()
+
+
+def _label(metric: object) -> str:
+    return metric_info(str(metric)).label
 
 
 def _best(one: EventWarning) -> pd.Series | None:

@@ -71,7 +71,7 @@ MODEL_METRICS = (
             reading="Participation ratio of singular values; how many there can be is the width "
             "of a head.",
         )
-        for which, name in (("K", "keys"), ("Q", "queries"))
+        for which, name in (("K", "keys"), ("Q", "queries"), ("scores_centred", "centred scores"))
     ),
     Metric(
         "train/sees_future",
