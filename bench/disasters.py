@@ -18,7 +18,7 @@ from pathlib import Path
 
 import mlflow
 
-from bench.survival import launch, what_is_there
+from bench.survival import launch, log_of, what_is_there
 
 _SMALL = """
     --seeds 1 --generations 2 --workers 2 --judge none --intervals false --prompts 0 --samples 9
@@ -34,6 +34,8 @@ Numbers = dict[str, object]
 
 def main() -> int:
     """Disturb, look, go on, compare."""
+    # A shell that starts this in the background has it ignore Ctrl-C, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     place = Path(tempfile.mkdtemp(prefix="disasters-"))
     expected = undisturbed(place / "undisturbed")
     for disaster in (a_full_disk, a_store_that_turns_read_only, signals, flipped_bytes):
@@ -139,7 +141,7 @@ def two_launches_of_one_study(folder: Path, expected: Numbers) -> str:
     folder.mkdir()
     studies = [launch(folder, WORDS) for _ in range(2)]
     codes = [study.wait() for study in studies]
-    waited = "this launch waits" in (folder / "log").read_text()
+    waited = "this launch waits" in log_of(folder).read_text()
     same = what_is_there(folder) == expected
     return f"two launches: exit codes {codes}, one said that it waits: {waited}, same bits: {same}"
 
@@ -165,7 +167,7 @@ def call(folder: Path, *more: str) -> str:
     said = f"exit code {code}"
     if code:
         said += f", {last_line(folder)!r}"
-        said += ", A TRACEBACK" * ("Traceback" in log_of(folder))
+    said += ", A TRACEBACK" * ("Traceback" in log_of(folder).read_text())
     said += ", RUNS LEFT RUNNING" * ("RUNNING" in statuses(folder))
     return f"{said} ({time.monotonic() - started:.0f} s)"
 
@@ -175,15 +177,9 @@ def again(folder: Path, expected: Numbers) -> str:
     return f"{call(folder)}, same bits: {what_is_there(folder) == expected}"
 
 
-def log_of(folder: Path) -> str:
-    """All that was said, which on a full disk may be nothing."""
-    path = folder / "log"
-    return path.read_text() if path.exists() else ""
-
-
 def last_line(folder: Path) -> str:
     """What was said last, without the paths of this machine."""
-    lines = log_of(folder).strip().splitlines() or ["nothing was said"]
+    lines = log_of(folder).read_text().strip().splitlines() or ["nothing was said"]
     return re.sub(r"/\S*/", "", lines[-1])[:200]
 
 

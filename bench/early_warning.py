@@ -3,8 +3,8 @@
     python -m bench.early_warning [FOLDER] [--healthy 19] [--steps 300]
 
 Trains a small Llama on the `stories` corpus with the Hugging Face Trainer: healthy runs first, with
-seeds of their own, each watched and saved to FOLDER/healthy.json (those that it holds already are
-not made again); then two more, judged by them: one healthy, and one that from half its steps on
+seeds of their own, each watched and saved to FOLDER/healthy_STEPS.json (those that it holds already
+are not made again); then two more, judged by them: one healthy, and one that from half its steps on
 reads only what it writes greedily itself. Writes two figures, healthy.png and collapsing.png, and
 prints what happened; and what the rule `looks`, which has no healthy runs, makes of all of them.
 """
@@ -147,7 +147,7 @@ def main() -> None:
     chosen = options.parse_args()
     chosen.folder.mkdir(parents=True, exist_ok=True)
     batch = rows_of_text(16, "fixed batch")
-    path = chosen.folder / "healthy.json"
+    path = chosen.folder / f"healthy_{chosen.steps}.json"
     there = len(json.loads(path.read_text())["runs"]) if path.exists() else 0
     for seed in range(there, chosen.healthy):
         watch = collapse.EarlyWarning(batch, every=EVERY, budget=ALWAYS)

@@ -57,10 +57,10 @@ def main() -> int:
 
 
 def launch(folder: Path, words: list[str]) -> subprocess.Popen[bytes]:
-    """The study in a folder of its own."""
+    """The study in a folder of its own; what it says goes to a file beside it."""
     folder.mkdir(exist_ok=True)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW")}
-    with (folder / "log").open("ab") as log:
+    with log_of(folder).open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "entrypoints.experiment", *words],
             cwd=folder,
@@ -68,6 +68,11 @@ def launch(folder: Path, words: list[str]) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=log,
         )
+
+
+def log_of(folder: Path) -> Path:
+    """Where a study in a folder says what it says."""
+    return folder.with_name(f"{folder.name}.log")
 
 
 def finish(study: subprocess.Popen[bytes]) -> None:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from analysis.early_warning.exceedance import IN_A_ROW, chain_scores
 from analysis.early_warning.threshold import threshold_at
@@ -27,8 +28,7 @@ from collapse.numerics.streams import numpy_stream
 Floats = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, tuple[int, int]], Floats]
 
-STREAMS, FIRST, SHORT, LONG = 2000, 40, 200, 500
-TRIALS = 500  # of the rule of whole runs, each with 19 healthy streams of its own
+STREAMS, FIRST, SHORT, LONG = 2000, 40, 200, 500  # whole runs: each with 19 healthy ones of its own
 ALPHA, HEALTHY = 0.05, 19
 CHANGE_AT, SHIFTS = 50, (1.0, 1.5, 2.0, 3.0)
 REFERENCE = 0.5
@@ -124,24 +124,24 @@ def first_alarm(path_NxT: Floats, threshold: float) -> Floats:
 
 def whole_runs(draw: Draw, generator: np.random.Generator, shift: float) -> Floats:
     """When a stream first leaves none of 19 others unbeaten; these have its length."""
-    found = np.full(TRIALS, np.inf)
-    for trial in range(TRIALS):
+    found = np.full(STREAMS, np.inf)
+    for trial in range(STREAMS):
         values = draw(generator, (HEALTHY + 1, SHORT))
         values[-1, CHANGE_AT:] += shift
         robin = RoundRobin.of(values[:-1, :, None], [1])
-        deviations_TxR = np.stack(
-            [robin.deviations(look, values[-1, look, None])[:, 0] for look in range(SHORT)]
-        )
-        scores_TxR = np.maximum.accumulate(deviations_TxR, axis=0)
-        beaten = (scores_TxR > robin.scores_R).all(axis=1)
+        deviations_RxT = robin.deviations(slice(None), values[-1, :, None])[:, :, 0]
+        scores_RxT = np.maximum.accumulate(deviations_RxT, axis=1)
+        beaten = (scores_RxT > robin.scores_R[:, None]).all(axis=0)
         found[trial] = beaten.argmax() if beaten.any() else np.inf
     return found
 
 
 def false_alarms(thresholds: dict[str, float]) -> None:
     names = ["e-process", "verdict", "CUSUM"]
-    print(f"Ever a false alarm, % of {STREAMS} streams, in {SHORT} / {LONG} looks:\n")
-    print(f"| stream | {' | '.join(names)} | whole runs ({SHORT}, {TRIALS} streams) |")
+    low, high = (100 * stats.binom.ppf(q, STREAMS, ALPHA) / STREAMS for q in (0.025, 0.975))
+    print(f"Ever a false alarm, % of {STREAMS} streams, in {SHORT} / {LONG} looks; a true rate of")
+    print(f"{100 * ALPHA:g} % would print {low:.1f} to {high:.1f} in 19 cells of 20:\n")
+    print(f"| stream | {' | '.join(names)} | whole runs ({SHORT}) |")
     print(f"| --- | {'---: | ' * 4}")
     for kind, draw in (EXCHANGEABLE | NOT_EXCHANGEABLE).items():
         generator = numpy_stream(1, "null", kind)

@@ -10,6 +10,7 @@ MODEL_METRICS = (
         change="difference",
         reading="Higher is worse: the model expects human text less.",
     ),
+    Metric("validation/nll_nats", "Loss on validation text", "nats a token", change="difference"),
     Metric("human/perplexity", "Perplexity on human text", decimals=2, change="ratio"),
     Metric(
         "human/bits_per_byte",

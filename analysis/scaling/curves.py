@@ -111,7 +111,12 @@ def rates_plate(found: ScalingFindings) -> Plate | None:
     info = metric_info(found.tables.loss)
     axes.set_ylabel(f"{info.label} ({info.unit})")
     dress(axes)
-    legend_below(figure, handles)
+    if any(not curve.is_inside for curve in curves):
+        label = "best, at the end of what was tried"
+        handles.append(_best(False, label))
+    if any(curve.is_inside for curve in curves):
+        handles.append(_best(True, "best"))
+    legend_below(figure, handles, columns=2)
     caption = (
         "Arms that differ in nothing but learning rates. "
         f"{spread_in_words(min(len(curve.values) for curve in curves))} Below: the bottom of the "
@@ -120,6 +125,12 @@ def rates_plate(found: ScalingFindings) -> Plate | None:
         "and no minimum."
     )
     return Plate("scaling_rates", title, caption, figure)
+
+
+def _best(is_inside: bool, label: str) -> Line2D:
+    """The marks of the strip below the curves, in a legend."""
+    face = SOFT if is_inside else "white"
+    return Line2D([], [], ls="", marker="o", ms=7, mfc=face, mec=SOFT, label=label)
 
 
 def _draw_rates(axes: Axes, curve: RateCurve, colour: str, marker: str, place: int) -> None:
@@ -146,6 +157,10 @@ def _draw_rates(axes: Axes, curve: RateCurve, colour: str, marker: str, place: i
 
 
 def _rates_title(curves: tuple[RateCurve, ...]) -> str:
+    ends = {f"{curve.values.columns.max():.3g}" for curve in curves}
+    if len(curves) > 1 and {f"{curve.best:.3g}" for curve in curves} == ends and len(ends) == 1:
+        rate = ends.pop()
+        return f"Loss is least at the highest learning rate that was tried, {rate}, at every size"
     told = []
     for curve in curves:
         rate = f"{curve.best:.3g}"

@@ -55,6 +55,7 @@ class Association:
 def associations(tables: ScalingTables) -> tuple[tuple[Association, ...], str]:
     """A linear model over arms within each seed, seeds as blocks and replicates.
 
+    Effects are those in the middle of the arms; size and rate may bend and depend on each other.
     Coefficients of a seed are one observation of each: a t-interval over seeds asks nothing of
     how arms of one seed go together. Factors that do not vary are left out.
 
@@ -66,7 +67,7 @@ def associations(tables: ScalingTables) -> tuple[tuple[Association, ...], str]:
     for measure in (tables.loss, OVERALL):
         arms, design = _design(tables, measure)
         values_SxA = tables.by_seed(measure, arms).to_numpy(float)
-        model = np.column_stack([np.ones(len(arms)), *design.values()])
+        model = _bent(np.column_stack([np.ones(len(arms)), *design.values()]), design)
         if design and np.linalg.matrix_rank(model) < model.shape[1]:
             left_out = "The arms do not tell the hyperparameters apart: some change only together."
         elif len(arms) <= model.shape[1]:
@@ -101,6 +102,21 @@ def _design(tables: ScalingTables, measure: str) -> tuple[list[str], dict[str, A
     columns = {name: np.array([row[name] for row in rows.values()]) for name in _FACTORS}
     varied = {name: of_A for name, of_A in columns.items() if of_A.size and np.ptp(of_A) > 1e-9}
     return list(rows), {name: of_A - of_A.mean() for name, of_A in varied.items()}
+
+
+def _bent(model: Array, design: dict[str, Array]) -> Array:
+    """The model with what bends: squares and the product of size and rate, where arms allow.
+
+    Loss bends over the logarithm of a rate, and more so for small models. A straight line would
+    hand what it misses to the factors beside it, to the optimizer's with the wrong sign even.
+    """
+    curved = [n for n in ("parameters", "learning_rate") if len(np.unique(design.get(n, []))) > 2]
+    more = [design[name] ** 2 for name in curved]
+    if len(curved) == 2:
+        more.append(design[curved[0]] * design[curved[1]])
+    bent = np.column_stack([model, *more])
+    fits = np.linalg.matrix_rank(bent) == bent.shape[1] < len(model) - 2
+    return bent if fits else model
 
 
 def _effect(model: Array, place: int, values_SxA: Array) -> tuple[Array, float, float]:

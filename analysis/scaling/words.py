@@ -56,9 +56,9 @@ def cautions(found: ScalingFindings) -> list[str]:
         "the best arms is another one. Nothing is said beyond the sizes that were trained."
     )
     told.append(
-        "A coefficient is a straight line over the logarithm: of a learning rate with a minimum "
-        "in the middle it says little, and what bends shifts the coefficients beside it. Their "
-        "intervals know of seeds, not of that; the paired comparisons are free of it."
+        "A coefficient is that in the middle of the sizes and rates, which may bend where there "
+        "are arms enough to see it: of a learning rate with a minimum it says little. Intervals "
+        "know of seeds, not of the model's shape; the paired comparisons are free of it."
     )
     told.append(
         "Losses compare arms of one tokenizer and one text; where vocabularies differ, bits per "
@@ -147,8 +147,11 @@ def returns_title(one: Returns) -> str:
     if not one.doublings:
         return f"The steps of {one.arm} are less than a doubling"
     if one.stalls_at is None:
-        gain = _gain(one, one.doublings[-1].gain)
-        return f"The last doubling of the steps of {one.arm} still improves the {what} by {gain}"
+        gain = _gain(one, one.doublings[-1].gain).removeprefix("+")
+        unit = "" if is_score(one.metric) else " nats a token"
+        return (
+            f"The last doubling of the steps of {one.arm} still improves the {what} by {gain}{unit}"
+        )
     return (
         f"From {size_in_words(one.stalls_at)} steps on no doubling is told to improve the {what} "
         f"of {one.arm}"

@@ -6,12 +6,13 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from collapse.errors import BadParameter, CollapseError
+from collapse.errors import BadParameter, CollapseError, StoreError
 from collapse.parameters.doors import DOORS
 from collapse.parameters.mlproject import help_text
 from collapse.parameters.parse import read_arguments
 from collapse.parameters.study import StudyFile, load_study
 from collapse.tracking.launcher import tag_launcher, take_launcher
+from collapse.tracking.store import first_line, is_store_failure
 
 INTERRUPTED = 130
 
@@ -44,6 +45,15 @@ def run_door(name: str, action: Callable[[StudyFile, dict[str, Any]], str | None
     except CollapseError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except Exception as error:
+        if not is_store_failure(error):
+            raise
+        print(
+            f"error: the store or its disk failed ({first_line(error)}): once that is put right, "
+            "the same command goes on from what was finished",
+            file=sys.stderr,
+        )
+        return StoreError.exit_code
     except KeyboardInterrupt:
         print("interrupted: the same command goes on from what was finished", file=sys.stderr)
         return INTERRUPTED

@@ -16,7 +16,6 @@ LEAST_FREE_BYTES = 200 * 2**20
 _SCHEMES = ("sqlite:///", "postgresql", "mysql", "mssql", "http://", "https://", "databricks")
 _NOISY = (
     "mlflow",
-    "mlflow.store.db.utils",
     "mlflow.system_metrics.system_metrics_monitor",
     "mlflow.tracking.fluent",
     "mlflow.transformers",
@@ -62,7 +61,10 @@ def connect() -> None:
 
 
 def is_store_failure(error: BaseException) -> bool:
-    """Whether an error is the store's or the disk's, whichever library raised it."""
+    """Whether an error is the store's or the disk's, whichever library raised it.
+
+    A file that is not there, or is a folder, is neither's fault.
+    """
     from mlflow.exceptions import MlflowException
     from safetensors import SafetensorError
     from sqlalchemy.exc import SQLAlchemyError
@@ -70,7 +72,8 @@ def is_store_failure(error: BaseException) -> bool:
     # torch.save reports a disk that is full as a plain RuntimeError.
     on_save = isinstance(error, RuntimeError) and "PytorchStreamWriter" in str(error)
     kinds = (OSError, MlflowException, SafetensorError, SQLAlchemyError)
-    return isinstance(error, kinds) or on_save
+    mistakes = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
+    return on_save or (isinstance(error, kinds) and not isinstance(error, mistakes))
 
 
 def silence() -> None:
@@ -79,11 +82,14 @@ def silence() -> None:
     warnings.filterwarnings("ignore", category=UserWarning)
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.ERROR)
+    # It tells with a traceback what it raises besides.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 def first_line(error: BaseException) -> str:
-    """An error as one line."""
+    """An error as one line; of the database's, what it says and not during what."""
     lines = str(error).strip().splitlines()
+    lines = [line for line in lines if not line.startswith("(raised as a result of")]
     return lines[0][:300] if lines else type(error).__name__
 
 

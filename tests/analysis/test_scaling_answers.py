@@ -157,6 +157,33 @@ def test_seeds_as_blocks_give_the_coefficients_of_one_joint_model(tables: Scalin
     assert [one.effect for one in found if one.measure == LOSS] == pytest.approx(theirs)
 
 
+def test_a_bend_is_not_handed_to_the_optimizer() -> None:
+    """Small models want higher rates, AdamW costs 0.05 nats and was tried at a low rate alone."""
+    drawn = np.random.default_rng(0)
+    arms: dict[str, dict[str, object]] = {}
+    rows = []
+    for shape in ("small", "medium", "large", "xlarge"):
+        for rate in (0.005, 0.01, 0.02, 0.05):
+            has_both = rate == 0.01 and shape in ("medium", "large")
+            for optimizer in ("muon", "adamw") if has_both else ("muon",):
+                arm = f"{shape}_{rate}_{optimizer}"
+                arms[arm] = {"preset": shape, "learning_rate": rate, "optimizer": optimizer}
+                arms[arm] |= {"sequence_length": 512, "baseline_steps": 1000}
+                size = np.log2(SHAPES[shape] / 1e6)
+                loss = 2 - 0.2 * size + 0.1 * (np.log2(rate / 0.08) + 0.5 * size) ** 2
+                loss += 0.05 * (optimizer == "adamw")
+                for seed in range(6):
+                    noisy = loss + 0.002 * drawn.normal()
+                    values = {LOSS: noisy, "train/body_parameters": SHAPES[shape], OVERALL: -noisy}
+                    rows += [(arm, seed, 0, name, value) for name, value in values.items()]
+    table = pd.DataFrame(rows, columns=["arm", "seed", "generation", "metric", "value"])
+    found = scaling_tables(study_of_scaling(table, arms=tuple(arms), control_arm=""), arms)
+    assert found is not None
+    told = {one.factor: one for one in associations(found)[0] if one.measure == LOSS}
+    assert told["optimizer"].effect == pytest.approx(0.05, abs=0.005)
+    assert told["optimizer"].is_told
+
+
 def test_hyperparameters_that_change_together_are_not_told_apart() -> None:
     rows = made_up_scaling(range(3))
     together = {arm: {**SETTINGS[arm], "sequence_length": SHAPES[arm]} for arm in SHAPES}

@@ -116,6 +116,7 @@ def test_failures_of_the_store_are_told_from_mistakes_of_ours() -> None:
     assert store.is_store_failure(RuntimeError("PytorchStreamWriter failed writing file data/3"))
     assert not store.is_store_failure(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
     assert not store.is_store_failure(AssertionError("ours"))
+    assert not store.is_store_failure(FileNotFoundError("a file that we should have made"))
 
 
 RACER = """
