@@ -6,6 +6,7 @@ Root, for the disks of the first two are made and remounted here. Every study is
 each ends, perhaps at the second call, with the numbers and seals of one that nobody disturbed.
 """
 
+import argparse
 import contextlib
 import re
 import signal
@@ -34,15 +35,26 @@ Numbers = dict[str, object]
 
 def main() -> int:
     """Disturb, look, go on, compare."""
+    known = {
+        one.__name__: one
+        for one in (
+            a_full_disk,
+            a_store_that_turns_read_only,
+            signals,
+            flipped_bits,
+            four_studies_at_once,
+            two_launches_of_one_study,
+        )
+    }
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("only", nargs="*", help=f"of {', '.join(known)}; all of them")
     # A shell that starts this in the background has it ignore Ctrl-C, and children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     place = Path(tempfile.mkdtemp(prefix="disasters-"))
     expected = undisturbed(place / "undisturbed")
-    for disaster in (a_full_disk, a_store_that_turns_read_only, signals, flipped_bytes):
-        for line in disaster(place / disaster.__name__, expected):
+    for name in parser.parse_args().only or known:
+        for line in known[name](place / name, expected):
             print(line, flush=True)
-    print(four_studies_at_once(place / "four", expected), flush=True)
-    print(two_launches_of_one_study(place / "two", expected), flush=True)
     return 0
 
 
@@ -103,47 +115,48 @@ def signals(folder: Path, expected: Numbers) -> Iterator[str]:
         )
 
 
-def flipped_bytes(folder: Path, expected: Numbers) -> Iterator[str]:
-    """One bit of a file that a finished run left, before the study is asked for again."""
+def flipped_bits(folder: Path, _expected: Numbers) -> Iterator[str]:
+    """One bit of a file that a finished run left, before more of the study is asked for."""
     for what, pattern in (
         ("weights", "**/model.safetensors"),
-        ("a version's configuration", "**/config.json"),
+        ("a version's configuration", "**/artifacts/**/config.json"),
         ("a spectrum", "**/spectrum*.json"),
         ("a table", "**/*.csv"),
+        ("texts", "**/*.jsonl"),
     ):
         own = folder / what.replace(" ", "_")
+        own.mkdir(parents=True)
         call(own)
-        files = sorted(own.glob(f"mlruns/{pattern}"))
+        files = sorted((own / "mlruns").glob(pattern))
         if not files:
-            yield f"a flipped bit in {what}: no such file in this study"
+            yield f"a flipped bit in {what}: this study leaves no such file"
             continue
         content = bytearray(files[-1].read_bytes())
         content[len(content) // 2] ^= 1
         files[-1].write_bytes(bytes(content))
-        refused = call(own, "--generations", "3")
-        rebuilt = call(own, "--rerun", "true")
-        yield f"a flipped bit in {what} ({files[-1].name}): {refused}; with rerun=true: {rebuilt}"
-    del expected
+        file = files[-1].name
+        yield f"a flipped bit in {what} ({file}): {call(own, '--generations', '3')}"
+        yield f"  made again with rerun=true: {call(own, '--rerun', 'true')}"
 
 
-def four_studies_at_once(folder: Path, expected: Numbers) -> str:
+def four_studies_at_once(folder: Path, expected: Numbers) -> Iterator[str]:
     """Of other names, in one store."""
     folder.mkdir()
     studies = [launch(folder, [*WORDS, "--name", f"study{number}"]) for number in range(4)]
     codes = [study.wait() for study in studies]
     numbers = {re.sub(r"^study\d\.", "", key): v for key, v in what_is_there(folder).items()}
     known = {re.sub(r"^quickstart\.", "", key): value for key, value in expected.items()}
-    return f"four studies in one store at once: exit codes {codes}, same bits: {numbers == known}"
+    yield f"four studies in one store at once: exit codes {codes}, same bits: {numbers == known}"
 
 
-def two_launches_of_one_study(folder: Path, expected: Numbers) -> str:
+def two_launches_of_one_study(folder: Path, expected: Numbers) -> Iterator[str]:
     """The second waits for the first."""
     folder.mkdir()
     studies = [launch(folder, WORDS) for _ in range(2)]
     codes = [study.wait() for study in studies]
     waited = "this launch waits" in log_of(folder).read_text()
     same = what_is_there(folder) == expected
-    return f"two launches: exit codes {codes}, one said that it waits: {waited}, same bits: {same}"
+    yield f"two launches: exit codes {codes}, one said that it waits: {waited}, same bits: {same}"
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ cost         what a look takes
 calibration  thresholds from a study's healthy chains
 leads        the leads of one indicator over one event
 verdict      on a claim of lead
+placebo      the alarm rules of EarlyWarning on healthy chains
 comparison   is a traditional metric as good?
 tables       every indicator with its lead, false alarms and price; the whole trade
 findings     all of it for a study

@@ -10,7 +10,9 @@ from analysis.early_warning.comparison import LeadComparison, compare_leads
 from analysis.early_warning.cost import Price, price
 from analysis.early_warning.indicators import INDICATORS, PRIMARY, RIVALS
 from analysis.early_warning.leads import ArmEvents, ArmLeads, arm_events, leads_before
+from analysis.early_warning.placebo import placebo
 from analysis.early_warning.tables import curve_table, leads_table
+from analysis.early_warning.threshold import RATE
 from analysis.early_warning.verdict import LeadVerdict, judge_lead
 from analysis.events import EVENT_RULES
 from analysis.study import StudyRecord, metric_values
@@ -64,6 +66,8 @@ class WarningFindings:
         warnings: by (arm, metric of the event), of all arms that are judged.
         verdicts: on the claims of lead, in the study's order.
         refusal: why no indicator can be judged at all, in one sentence; empty where some can.
+        placebo: what `collapse.EarlyWarning`'s rules make of the healthy chains, by the primary
+            indicator and its rivals, see `placebo`; no rows for too few chains.
     """
 
     record: StudyRecord
@@ -71,6 +75,7 @@ class WarningFindings:
     warnings: dict[tuple[str, str], EventWarning]
     verdicts: tuple[LeadVerdict, ...]
     refusal: str
+    placebo: pd.DataFrame
 
     @property
     def shown(self) -> tuple[EventWarning, ...]:
@@ -104,6 +109,9 @@ def warning_findings(record: StudyRecord) -> WarningFindings | None:
         warnings,
         tuple(judge_lead(claim, record) for claim in claims),
         _refusal(record, reasons),
+        pd.concat(
+            [placebo(record, one, RATE) for one in INDICATORS if one.metric in (PRIMARY, *RIVALS)]
+        ),
     )
 
 
@@ -135,6 +143,7 @@ def warning_tables(found: WarningFindings) -> dict[str, pd.DataFrame]:
         "early_warning_indicators.csv": [one.table for one in every],
         "early_warning_curves.csv": curves,
         "early_warning_comparisons.csv": [pd.DataFrame(comparisons)] if comparisons else [],
+        "early_warning_placebo.csv": [found.placebo] if len(found.placebo) else [],
     }
     return {name: pd.concat(some, ignore_index=True) for name, some in tables.items() if some}
 

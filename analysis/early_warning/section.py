@@ -7,6 +7,8 @@ from analysis.early_warning import words
 from analysis.early_warning.findings import EventWarning, WarningFindings
 from analysis.early_warning.lead import AHEAD
 from analysis.early_warning.lead_words import span
+from analysis.early_warning.placebo import BURN_IN
+from analysis.early_warning.threshold import RATE
 from analysis.metrics import metric_info
 
 
@@ -21,6 +23,9 @@ def warning_section(found: WarningFindings) -> dict[str, object]:
         "refused": bool(found.refusal),
         "ahead": AHEAD,
         "events": [_event_part(one) for one in found.shown if not found.refusal],
+        "alpha": f"{100 * RATE:.0f} %",
+        "burn_in": BURN_IN,
+        "placebo": _placebo_rows(found.placebo),
     }
 
 
@@ -40,6 +45,21 @@ def _event_part(one: EventWarning) -> dict[str, object]:
         "indicators": [_cells(row) for _, row in judged.iterrows()],
         "refused": _refusals(refused),
     }
+
+
+def _placebo_rows(table: pd.DataFrame) -> list[dict[str, object]]:
+    """One row an indicator and arm, its rotations told apart."""
+    return [
+        {
+            "label": metric_info(str(metric)).label,
+            "arm": arm,
+            "judged": int(rows["judged"].iloc[0]),
+            "generations": int(rows["generations"].iloc[0]),
+            "runs": ", ".join(map(str, rows["runs_alarms"])),
+            "looks": ", ".join(map(str, rows["looks_alarms"])),
+        }
+        for (metric, arm), rows in table.groupby(["indicator", "arm"], sort=False)
+    ]
 
 
 def _cells(row: pd.Series) -> dict[str, object]:

@@ -253,4 +253,7 @@ def lead_in_words(verdict: LeadVerdict) -> str:
         return f"No lead of {name} in {arm}."
     value = span((median.least, median.most))
     interval = f", 95 % interval {span(median.interval)}" if median.interval else ""
-    return f"Median lead of {name} over the event in {event}, {arm} against {control}: {value} generations{interval}, {median.n} chains; {rate_of(threshold)}."
+    return (
+        f"Median lead of {name} over the event in {event}, {arm} against {control}: {value} "
+        f"generations{interval}, {median.n} chains; {rate_of(threshold)}."
+    )

@@ -81,10 +81,14 @@ class OriginFindings:
         return effect((own - other).dropna().to_numpy())
 
     @property
+    def others(self) -> tuple[str, ...]:
+        """The arms that are held beside the control; the control itself where it is alone."""
+        return tuple(arm for arm in self.arms if arm != self.control) or self.arms
+
+    @property
     def told(self) -> str:
         """The arm that differs most from the control."""
-        others = [arm for arm in self.arms if arm != self.control] or list(self.arms)
-        return max(others, key=lambda arm: abs(self.beside(arm).mean or 0.0))
+        return max(self.others, key=lambda arm: abs(self.beside(arm).mean or 0.0))
 
     @property
     def shown(self) -> tuple[str, ...]:

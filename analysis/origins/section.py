@@ -4,20 +4,20 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from analysis.answers_words import signed
+from analysis.metrics import MINUS
 from analysis.origins import words
 from analysis.origins.findings import OriginFindings, parts_table
 from collapse.figures.view import written
 
 
 def origin_section(found: OriginFindings) -> dict[str, object]:
-    """What the template shows: all in words; `arms` are the columns of `rows`."""
+    """What the template shows: all in words; `columns` are those of `rows`."""
     return {
         "generation": found.last,
         "control": found.control,
         "sentences": words.sentences(found),
         "cautions": words.cautions(found),
-        "arms": found.arms,
+        "columns": [name for arm in found.arms for name in _names(found, arm)],
         "rows": _rows(found),
     }
 
@@ -37,18 +37,21 @@ def _rows(found: OriginFindings) -> list[dict[str, object]]:
     """A row a part that is known of any arm."""
     rows: list[dict[str, object]] = []
     for column, name in words.NAMES.items():
-        cells = [_cell(found, arm, column) for arm in found.arms]
+        cells = [cell for arm in found.arms for cell in _cells(found, arm, column)]
         if any(cells):
             rows.append({"label": name, "cells": [cell or "–" for cell in cells]})
     return rows
 
 
-def _cell(found: OriginFindings, arm: str, column: str) -> str:
-    """A part, mean over seeds, and the interval of its difference from the control."""
+def _names(found: OriginFindings, arm: str) -> list[str]:
+    """Of the columns of an arm: its own, and beside the control's."""
+    return [arm] if found.control in (None, arm) else [arm, f"{arm} {MINUS} {found.control}"]
+
+
+def _cells(found: OriginFindings, arm: str, column: str) -> list[str]:
+    """A part, mean over seeds, and its difference from the control with its interval."""
     mean = found.means(arm, found.last)[column]
-    if pd.isna(mean):
-        return ""
-    ends = found.beside(arm, column).interval
-    if found.control in (None, arm) or ends is None:
-        return written(mean)
-    return f"{written(mean)} [{signed(ends[0])}, {signed(ends[1])}]"
+    own = "" if pd.isna(mean) else written(mean)
+    if len(_names(found, arm)) == 1:
+        return [own]
+    return [own, words.interval_of(found.beside(arm, column)) if own else ""]

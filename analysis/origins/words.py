@@ -91,6 +91,11 @@ def cautions(found: OriginFindings) -> tuple[str, ...]:
         if found.decodes_plainly
         else "Tokens outside top-k or top-p keep a mass of 0.0001 together: the decoding part of a "
         "story that needs them is finite, and grows with the logarithm of that choice.",
+        f"{found.told} is in the titles as it came out furthest from what it is held beside, of "
+        f"{len(found.others)} arms: the largest of several differences is the largest by chance, "
+        "too, and its interval is not corrected for that."
+        if len(found.others) > 1
+        else "",
         "Intervals are over seeds; the held-out stories are the same for all.",
         _missing_arms(found),
     )
@@ -107,15 +112,18 @@ def _shown_parts(found: OriginFindings) -> tuple[str, ...]:
 
 def _with_intervals(found: OriginFindings, arm: str) -> str:
     beside = f"than {found.control}" if found.control not in (None, arm) else "than generation 0"
-    told = ", ".join(f"{part} {_interval(found.beside(arm, part))}" for part in _shown_parts(found))
+    told = ", ".join(
+        f"{part} {interval_of(found.beside(arm, part))}" for part in _shown_parts(found)
+    )
     whole = found.beside(arm, WHOLE)
     return (
-        f"By generation {found.last} {arm} is {_interval(whole)} nats a story further from the "
+        f"By generation {found.last} {arm} is {interval_of(whole)} nats a story further from the "
         f"truth {beside}: {told} (n = {whole.n_seeds})."
     )
 
 
-def _interval(one: Effect) -> str:
+def interval_of(one: Effect) -> str:
+    """A mean with its interval, where there is one."""
     if one.mean is None:
         return "–"
     ends = f" (95 % {signed(one.interval[0])} to {signed(one.interval[1])})" if one.interval else ""

@@ -56,6 +56,7 @@ class WarningView:
     Attributes:
         indicators: at least one.
         evidence_T: after each look.
+        judged: how many looks could have raised an alarm.
         threshold: of the evidence.
         rule: ``runs`` or ``looks``.
         alarm: its step and indicator, or None.
@@ -63,6 +64,7 @@ class WarningView:
 
     indicators: Sequence[IndicatorView]
     evidence_T: Floats
+    judged: int
     threshold: float
     rule: str
     alarm: tuple[int, str] | None
@@ -95,7 +97,12 @@ def warning_figure(view: WarningView) -> Figure:
 def _title(view: WarningView) -> str:
     steps = view.indicators[0].steps_T
     if view.alarm is None:
-        return f"No alarm in {int(steps[-1]):,} steps: the evidence stays below its threshold"
+        if not view.judged:
+            return f"No look in {int(steps[-1]):,} steps could be judged: no alarm says nothing"
+        looks = f"{view.judged} judged look{'s' * (view.judged != 1)}"
+        return (
+            f"No alarm in {int(steps[-1]):,} steps, {looks}: the evidence stays below its threshold"
+        )
     step, name = view.alarm
     return f"Alarm at step {step:,} of {int(steps[-1]):,}, by {name}"
 

@@ -8,8 +8,11 @@ the first t of them is as likely as any other, for every t), then
     P(the evidence ever reaches 1 / alpha) <= alpha,
 
 whatever the values' distribution is, ties included, and however long the stream and however one
-stops. It is no promise about streams that trend, or that remember: neighbouring values that
-resemble each other are not exchangeable, and the evidence grows on them although nothing is wrong.
+stops. The same holds for ``x_t = e_t - d_t`` where the ``e_t`` are exchangeable and d never falls,
+whatever it depends on: a healthy stream that drifts away from the alarm only. It is no promise
+about other trends, about noise that grows or shrinks, or about streams that remember: neighbouring
+values that resemble each other are not exchangeable, and the evidence grows on them although
+nothing is wrong.
 
 **Proof.** The p-value of the t-th value is its rank among the first t, itself included, ties broken
 by a uniform number (:func:`p_value`). Read the stream backwards. Given the first t values as a bag,
@@ -21,8 +24,11 @@ bets with shares that were fixed before p_t was seen. What is won, :class:`Wealt
 martingale in the p-values that is never negative and begins at 1, and Ville's inequality bounds the
 chance that it ever reaches 1 / alpha by alpha.
 
-Where values only tend away from the alarm (a loss that still falls), new values rank low, p-values
-lie above uniform ones and evidence shrinks: what is lost then is power, not the bound.
+**Proof for streams that fall.** Rank e and ``x = e - d`` with the same tie-breaks. For s < t,
+``d_s <= d_t``: where ``e_s > e_t``, also ``x_s > x_t``, and where they tie, ``x_s >= x_t``. So each
+earlier value counts in p_t of x at least what it counts in that of e, and p_t(x) >= p_t(e). All
+bets fall in p and their shares are fixed beforehand, hence the evidence on x never exceeds that on
+e, which is a martingale. What is lost is power, not the bound.
 
 It is essential that each value joins those that the next is ranked among. Ranked among a fixed set,
 all p-values of a run depend on the luck of that one set, and their bets' product is no martingale.

@@ -11,6 +11,11 @@ whatever the trend and the memory within a run, however its indicators hang toge
 whichever of the healthy runs' looks the new one was looked at. With m = 0, alpha = 5 % takes 19
 healthy runs.
 
+The probability is over the draw of all R + 1 runs. Given one's own R healthy ones, a new run's
+chance of an alarm is another number for each such draw, with m = 0 about Beta(1, R) distributed (as
+a new value's of exceeding R others is): of 19 runs 5 % in the mean, and above 11 % for one draw in
+ten. All runs that are judged by the same healthy ones share that luck.
+
 **Proof.** A run's score against a reference is the largest of its deviations (over looks and
 indicators) from the mean of the reference's runs, in their standard deviations. Run i *beats* run j
 if its score is the larger one, both scored against the R - 1 runs that are neither i nor j. That
@@ -20,6 +25,13 @@ of them beats at most (s - 1) / 2 of the others and leaves at least (s - 1) / 2 
 (s - 1) / 2 <= m. As the runs are exchangeable, the new one is one of the s with a chance of at most
 s / (R + 1). And a new run's score only grows with its looks, the healthy runs' do not change: whom
 it has beaten once, it has beaten at its end, and a look that was left out can only lower it.
+
+Which looks count, and the floor of a spread, are read off the R healthy runs alone, so that the new
+one is not treated quite as they are. Where all runs were measured at all looks, nothing is left out
+and this holds as it stands. Otherwise it takes one thing more: that which values healthy runs miss
+has nothing to do with what any run's values are or would have been. Then, given which looks count,
+the runs at these looks are as exchangeable as before. A budget that skips looks while a machine is
+busy is of that kind; values that are missing because they were not finite are not.
 
 **Source.** Such tournaments are those of the jackknife+: Barber, Candes, Ramdas and Tibshirani,
 "Predictive inference with the jackknife+", Annals of Statistics 49 (2021); ranks of whole runs are
@@ -79,13 +91,13 @@ class RoundRobin:
         scores = _deviations(healthy, means, spreads, signs).max(axis=(1, 2))
         return cls(signs, means, spreads, scores)
 
-    def deviations(self, look: int, values_K: ArrayLike) -> Floats:
-        """A new run's deviations at one look, (R, K), against each of the references.
+    def deviations(self, look: int | slice, values_xK: ArrayLike) -> Floats:
+        """A new run's deviations at one look, (R, K), or several, (R, T, K), from each reference.
 
         In standard deviations of the healthy runs, positive in an alarm's direction; minus infinity
         where it or a healthy run has no value.
         """
-        values = np.asarray(values_K, dtype=float)
+        values = np.asarray(values_xK, dtype=float)
         return _deviations(
             values, self.means_RxTxK[:, look], self.spreads_RxTxK[:, look], self.signs_K
         )

@@ -58,6 +58,16 @@ CHEAP = (
 CURVATURE = Indicator("lambda_max", "largest Hessian eigenvalue", 1)
 
 
+def look_sizes() -> dict[str, int]:
+    """What values depend on beside the batch and the seed: runs are compared at equal sizes."""
+    return {
+        "rows": MOST_ROWS,
+        "prompt_tokens": PROMPT_TOKENS,
+        "new_tokens": NEW_TOKENS,
+        "lanczos_steps": LANCZOS_STEPS,
+    }
+
+
 def check_batch(batch: object) -> torch.Tensor:
     """The token ids of a batch, (B, T), int64 on the CPU.
 

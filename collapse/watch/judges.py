@@ -31,9 +31,15 @@ class Evidence:
 
 
 class Judge(Protocol):
-    """Looks in, evidence out."""
+    """Looks in, evidence out.
+
+    Attributes:
+        rule: ``runs`` or ``looks``.
+        judged: looks that could have added to the evidence.
+    """
 
     rule: str
+    judged: int
 
     def judge(self, look: Look) -> Evidence:
         """The evidence after one more look; each step is judged once, in order."""
@@ -54,6 +60,7 @@ class RunsJudge:
         self._robin = RoundRobin.of(values_RxTxK, [one.sign for one in indicators])
         self._scores_R = np.full(len(healthy), -np.inf)
         self._said = Evidence(1.0, self._names[0])
+        self.judged = 0
 
     def judge(self, look: Look) -> Evidence:
         """One over the chance at most that a healthy run leaves so few healthy ones unbeaten."""
@@ -61,6 +68,7 @@ class RunsJudge:
             values_K = [look.values.get(name, math.nan) for name in self._names]
             deviations_RxK = self._robin.deviations(self._places[look.step], values_K)
             self._scores_R = np.maximum(self._scores_R, deviations_RxK.max(axis=1))
+            self.judged += bool((deviations_RxK > -np.inf).any())
             value = 1 / self._robin.bound(self._robin.unbeaten(self._scores_R))
             if value > self._said.value:
                 strongest = int(np.median(deviations_RxK, axis=0).argmax())
@@ -88,7 +96,7 @@ class LooksJudge:
 
     def __init__(self, indicators: Sequence[Indicator], burn_in: int, seed: int) -> None:
         self._signs = {one.name: one.sign for one in indicators if one.steady}
-        self._burn_in = burn_in
+        self._burn_in, self.judged = burn_in, 0
         self._streams = {name: _Stream() for name in self._signs}
         self._generators = {
             name: numpy_stream(seed, "watch", "tie breaks", name) for name in self._signs
@@ -96,15 +104,18 @@ class LooksJudge:
 
     def judge(self, look: Look) -> Evidence:
         """The largest of the indicators' evidences, over their number."""
-        for name, sign in self._signs.items():
-            if name in look.values:
-                self._take(name, sign * look.values[name])
+        seen = [name for name in self._signs if name in look.values]
+        bets = [self._take(name, self._signs[name] * look.values[name]) for name in seen]
+        self.judged += any(bets)
         won = {name: float(one.wealth.evidence) for name, one in self._streams.items()}
         return Evidence(float(combined(list(won.values()))), max(won, key=lambda name: won[name]))
 
-    def _take(self, name: str, value: float) -> None:
+    def _take(self, name: str, value: float) -> bool:
+        """Add a value to its stream; whether it was bet on."""
         stream = self._streams[name]
-        if len(stream.values) >= self._burn_in:
+        is_bet = len(stream.values) >= self._burn_in
+        if is_bet:
             broken = tie_breaks(self._generators[name], 1)[0]
             stream.wealth = stream.wealth.bet(p_value(stream.values, value, broken))
         stream.values.append(value)
+        return is_bet

@@ -1,14 +1,19 @@
 """Looks, and files of those of healthy runs.
 
-A file is JSON: what was measured on (a hash of the batch's tokens, the seed, the indicators), and
-the looks of one or more runs. Runs are compared only where all that is the same.
+A file is JSON: what was measured (a hash of the batch's tokens, the seed, the indicators, the sizes
+of a look), and the looks of one or more runs. Runs are compared only where all that is the same.
 """
 
+import fcntl
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+import os
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +21,9 @@ import torch
 from numpy.typing import NDArray
 
 from collapse.errors import BadParameter
+from collapse.watch.indicators import look_sizes
 
-FORMAT = "collapse early warning 1"
+FORMAT = "collapse early warning 2"
 
 
 @dataclass(frozen=True)
@@ -44,17 +50,26 @@ class Setting:
         batch: SHA-256 of the batch's shape and tokens.
         seed: of continuations and start vectors.
         indicators: their names, in order.
+        sizes: of what is measured beside the batch, see `look_sizes`.
     """
 
     batch: str
     seed: int
     indicators: tuple[str, ...]
+    sizes: dict[str, int]
+
+    @property
+    def digest(self) -> str:
+        """Twelve digits that another setting does not share."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @classmethod
     def of(cls, input_ids_BxT: torch.Tensor, seed: int, indicators: Sequence[str]) -> "Setting":
         """The setting of a watch."""
         text = json.dumps(input_ids_BxT.tolist())
-        return cls(hashlib.sha256(text.encode()).hexdigest(), seed, tuple(indicators))
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        return cls(digest, seed, tuple(indicators), look_sizes())
 
 
 def read_runs(path: Path, wanted: Setting) -> tuple[Run, ...]:
@@ -65,18 +80,16 @@ def read_runs(path: Path, wanted: Setting) -> tuple[Run, ...]:
     """
     try:
         content = json.loads(path.read_text())
-        setting = Setting(
-            **content["setting"] | {"indicators": tuple(content["setting"]["indicators"])}
-        )
+        if content["format"] != FORMAT or not content["runs"]:
+            raise BadParameter(f"calibration {path}: no healthy run of format {FORMAT!r} in it")
+        found = content["setting"]
+        setting = Setting(**found | {"indicators": tuple(found["indicators"])})
         runs = tuple(_run(looks) for looks in content["runs"])
-        known = content["format"] == FORMAT
     except OSError as error:
         raise BadParameter(f"calibration {path}: {error.strerror}; write one by save()") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise BadParameter(f"calibration {path}: not a file that save() has written") from None
-    if not known or not runs:
-        raise BadParameter(f"calibration {path}: no healthy run of format {FORMAT!r} in it")
-    for name, ours in asdict(wanted).items():
+    for name, ours in vars(wanted).items():
         if getattr(setting, name) != ours:
             raise BadParameter(
                 f"calibration {path}: it was measured with another {name}; healthy runs and the "
@@ -88,8 +101,11 @@ def read_runs(path: Path, wanted: Setting) -> tuple[Run, ...]:
 def add_run(path: Path, setting: Setting, run: Run) -> None:
     """Add a run to a file of the same setting, which is made where there is none.
 
+    Several processes may add to one file: each waits for the one before.
+
     Raises:
-        BadParameter: nothing was seen, a value is not finite, or the file is of another setting.
+        BadParameter: nothing was seen, a value is not finite, the file is of another setting, or
+            holds this run already.
     """
     if not run:
         raise BadParameter(f"nothing to save in {path}: no look was taken yet")
@@ -97,16 +113,54 @@ def add_run(path: Path, setting: Setting, run: Run) -> None:
         raise BadParameter(
             f"nothing saved in {path}: a value is not finite, the run is not healthy"
         )
-    runs = [*(read_runs(path, setting) if path.exists() else ()), run]
-    content = {
-        "format": FORMAT,
-        "setting": asdict(setting),
-        "runs": [[{"step": look.step} | look.values for look in one] for one in runs],
-    }
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(path.name + ".new")
-    new.write_text(json.dumps(content, indent=1))
-    new.replace(path)
+    with _alone_in(path.parent):
+        runs = [*(read_runs(path, setting) if path.exists() else ()), run]
+        refuse_twins(runs, path)
+        content = {
+            "format": FORMAT,
+            "setting": asdict(setting),
+            "runs": [[{"step": look.step} | look.values for look in one] for one in runs],
+        }
+        new = path.with_name(f"{path.name}.{uuid.uuid4().hex}.new")
+        new.write_text(json.dumps(content, indent=1))
+        new.replace(path)
+
+
+def refuse_twins(runs: Sequence[Run], source: object) -> None:
+    """Refuse a run that is there twice, whole or in part: the bound counts runs.
+
+    Args:
+        runs: healthy runs.
+        source: where they are from, for the message.
+
+    Raises:
+        BadParameter: two runs agree to the bit wherever both were looked at, step 0 aside, at which
+            runs from the same weights do.
+    """
+    for one, other in combinations(range(len(runs)), 2):
+        if _are_twins(runs[one], runs[other]):
+            raise BadParameter(
+                f"healthy runs of {source}: number {other + 1} is number {one + 1} again, and the "
+                "same run counts once; each needs a seed of its own"
+            )
+
+
+def _are_twins(one: Run, other: Run) -> bool:
+    seen = {look.step: look for look in one if look.step}
+    shared = [look for look in other if look.step in seen]
+    return one == other or (bool(shared) and all(look == seen[look.step] for look in shared))
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Wait until no other process adds to a file of this folder; nothing is left behind."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def common_steps(runs: Sequence[Run]) -> tuple[int, ...]:

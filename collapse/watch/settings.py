@@ -6,7 +6,7 @@ from pathlib import Path
 
 from collapse.errors import BadParameter
 from collapse.numerics.round_robin import runs_needed
-from collapse.watch.looks import Run, Setting, read_runs
+from collapse.watch.looks import Run, Setting, read_runs, refuse_twins
 
 AnyPath = str | PathLike[str]
 
@@ -33,7 +33,8 @@ def healthy_runs(
     """The runs of one calibration file or several; none without any.
 
     Raises:
-        BadParameter: a file cannot be used, see `read_runs`, or there are too few runs for alpha.
+        BadParameter: a file cannot be used, see `read_runs`, a run is there twice, or there are too
+            few for alpha.
     """
     if calibration is None:
         return ()
@@ -42,6 +43,7 @@ def healthy_runs(
     if not paths:
         raise BadParameter("calibration is an empty list: name a file, or leave it out")
     runs = tuple(run for path in paths for run in read_runs(Path(path), setting))  # type: ignore[arg-type]
+    refuse_twins(runs, "calibration " + ", ".join(map(str, paths)))
     if len(runs) < runs_needed(alpha):
         raise BadParameter(
             f"calibration has {len(runs)} healthy runs and alpha={alpha:g} takes "

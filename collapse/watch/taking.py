@@ -1,16 +1,19 @@
 """One look: what the budget allows, the cheapest first, and the run left as it was."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
+from collapse.errors import BadInput
 from collapse.numerics.sharing import alone
-from collapse.watch.allowance import Allowance
+from collapse.watch.allowance import Budget
 from collapse.watch.indicators import CURVATURE, cheap_values, largest_eigenvalue
-from collapse.watch.undisturbed import in_float32, undisturbed
+from collapse.watch.undisturbed import in_full, undisturbed
+
+Measure = Callable[[Any, torch.Tensor, int], dict[str, float]]
 
 # Without these a model has no predictions at all; the others may be undefined in a healthy one.
 _MUST_BE_FINITE = ("nll_nats", "entropy_nats")
@@ -20,33 +23,41 @@ def take_look(
     model: nn.Module,
     input_ids_BxT: torch.Tensor,
     seed: int,
-    allowances: Sequence[Allowance],
-    training_s: float,
-    clock: Callable[[], float],
+    budget: Budget,
+    complain: Callable[[BadInput], None],
 ) -> dict[str, float]:
     """Measure a model in training, and pay for it.
+
+    What cannot be measured at its first look is an error. Later it is a complaint, and its values
+    are missing: a model that could be measured before must not end its training by a look.
 
     Args:
         model: the model in training.
         input_ids_BxT: the fixed batch.
         seed: of continuations and start vectors.
-        allowances: of the cheap indicators and, where it is wanted, of the curvature.
-        training_s: seconds of training so far.
-        clock: seconds.
+        budget: of the cheap indicators and, where it is wanted, of the curvature.
+        complain: told what could not be measured.
 
     Returns:
         By indicator; some may be nan.
+
+    Raises:
+        BadInput: the first look of a kind cannot be taken.
     """
     values: dict[str, float] = {}
+    _wait_for(model)
+    training_s, paid_s = budget.training_s, budget.clock()
     # Each process looks by its own clock: not all of them at once.
-    with undisturbed(model), alone():
-        _wait_for(model)
-        paid_s = clock()
-        measured = in_float32(model)
-        for allowance, measure in zip(allowances, _MEASURES, strict=False):
+    with undisturbed(model), alone(), in_full(model) as measured:
+        for allowance, measure in zip(budget.allowances, _MEASURES, strict=False):
             if allowance.affords(training_s) and first_broken(values) is None:
-                values |= measure(measured, input_ids_BxT, seed)
-                now_s = clock()
+                try:
+                    values |= measure(measured, input_ids_BxT, seed)
+                except BadInput as error:
+                    if allowance.last_s is None:
+                        raise
+                    complain(error)
+                now_s = budget.clock()
                 allowance.pay(now_s - paid_s)
                 paid_s = now_s
     return values
@@ -61,7 +72,7 @@ def _curvature_values(model: Any, input_ids_BxT: torch.Tensor, seed: int) -> dic
     return {CURVATURE.name: largest_eigenvalue(model, input_ids_BxT, seed)}
 
 
-_MEASURES = (cheap_values, _curvature_values)
+_MEASURES: tuple[Measure, ...] = (cheap_values, _curvature_values)
 """One for each allowance, the cheapest first."""
 
 

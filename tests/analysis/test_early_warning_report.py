@@ -11,6 +11,7 @@ from analysis.early_warning.findings import WarningFindings, warning_findings, w
 from analysis.early_warning.indicators import INDICATORS, indicator_of
 from analysis.early_warning.section import warning_lines, warning_section
 from analysis.early_warning.tables import curve_table, indicator_table
+from analysis.early_warning.verdict import lead_in_words
 from analysis.page import environment
 from analysis.sections import TEMPLATES
 from analysis.study import StudyRecord
@@ -125,11 +126,11 @@ def test_more_false_alarms_never_buy_a_shorter_lead(found: WarningFindings) -> N
 
 
 def test_the_section_says_what_warned_and_what_it_costs(found: WarningFindings) -> None:
-    text = "\n".join(warning_lines(found))
+    text, ratio = "\n".join(warning_lines(found)), "Spectral ratio, human text"
     assert text.startswith("What warned:\n\n- Under replace, the rise of the loss on human text")
-    assert f"2 of 4 indicators surely lead it, the earliest first: {RATIO} (+2)" in text
-    assert f"{RATIO} beside human/entropy_nats: earlier" in text
-    assert f"watch {RATIO}, alarm when it lies" in text
+    assert f"2 of 4 indicators surely lead it, the earliest first: {ratio} (+2); " in text
+    assert f"{ratio} beside Next-token entropy: earlier" in text
+    assert f"watch {ratio}; alarm when it lies" in text
     assert "at 138 gradients a look" in text
     assert "the best by chance, too" in text
     (verdict,) = found.verdicts
@@ -165,8 +166,34 @@ def test_without_a_second_healthy_arm_the_section_says_so() -> None:
     assert warning_plates(alone) == ()
     html = as_html(alone)
     assert "cannot be calibrated" in html
-    assert "<table" not in html
+    assert "indicators before" not in html
     assert [verdict.status for verdict in alone.verdicts] == ["undecided"]
+
+
+def test_nothing_is_called_by_its_raw_name_but_in_files(found: WarningFindings) -> None:
+    told = [
+        as_html(found),
+        *warning_lines(found),
+        *(v for one in found.verdicts for v in one.reasons),
+    ]
+    told += [one.title + one.caption for one in warning_plates(found)]
+    told += [lead_in_words(one) for one in found.verdicts]
+    for indicator in INDICATORS:
+        assert indicator.label != indicator.metric
+        assert not any(indicator.metric in text for text in told), indicator.metric
+    assert RATIO in set(warning_tables(found)["early_warning_indicators.csv"]["indicator"])
+
+
+def test_healthy_chains_are_judged_by_the_rules_of_the_watch(found: WarningFindings) -> None:
+    saved = warning_tables(found)["early_warning_placebo.csv"]
+    # Two healthy arms, three of the four indicators are measured, four rotations of 12 seeds.
+    assert len(saved) == 2 * len(saved["indicator"].unique()) * 4
+    html = as_html(found)
+    assert "Placebo: the rules of collapse.EarlyWarning" in html
+    few = warning_findings(chains(COURSES, seeds=range(9)))
+    assert few is not None
+    assert "early_warning_placebo.csv" not in warning_tables(few)
+    assert "Placebo" not in as_html(few)
 
 
 def as_html(found: WarningFindings, *figures: tuple[str, str, str]) -> str:
@@ -203,7 +230,8 @@ def test_the_page_escapes_what_comes_from_the_record() -> None:
     html = as_html(found, ("<i>", "a caption", "cG5n"))
     assert "<b>" not in html
     assert "<i>" not in html
-    assert html.count("<tr>") == 6  # a head and five indicators that were judged
+    # A head and five indicators that were judged.
+    assert html.split("Placebo")[0].count("<tr>") == 6
 
 
 def test_tables_to_be_saved_hold_every_arm_and_event() -> None:

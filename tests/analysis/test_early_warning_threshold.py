@@ -55,10 +55,14 @@ def test_ties_count_as_no_false_alarms_and_keep_the_bound() -> None:
     threshold = threshold_at([3, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1], 1)
     assert (threshold.value, threshold.allowed, threshold.false_alarms) == (3, 1, 0)
     assert threshold.bound == upper_bound(1, 12)
+    assert not threshold.leaves_all_allowed
+    assert threshold_at([3, 2, 1, 0], 1).leaves_all_allowed
 
 
 def test_within_the_others_mean_nothing_exceeds() -> None:
-    assert threshold_at([-1.0, -2.0, -0.5, -3.0], 1).value == 0.0
+    threshold = threshold_at([-1.0, -2.0, -0.5, -3.0], 1)
+    assert threshold.value == 0.0
+    assert not threshold.leaves_all_allowed
 
 
 def test_a_lax_threshold_is_the_strictest_that_is_surely_not_too_strict() -> None:

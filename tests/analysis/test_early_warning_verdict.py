@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.early_warning.calibration import calibrate
+from analysis.early_warning import verdict
+from analysis.early_warning.calibration import Calibration, calibrate
 from analysis.early_warning.exceedance import chain_scores, outside_all, seed_scores
 from analysis.early_warning.indicators import INDICATORS, PRIMARY, RIVALS, indicator_of
 from analysis.early_warning.threshold import allowed_alarms, threshold_at
@@ -70,6 +71,24 @@ def test_what_carries_no_signal_or_a_late_one_is_refuted(
     assert verdict.status == "refuted"
     assert verdict.interval is not None
     assert verdict.interval[1] < 2
+
+
+def test_ties_at_the_lax_threshold_refute_nothing(
+    study: StudyRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With fewer seeds above it than it should leave, it may be too strict after all."""
+    claim = lead_claim(indicator="quality/distinct_2")
+    assert "with 95 % certainty at least 10 % of healthy ones" in why(judge_lead(claim, study))
+
+    def tied(*arguments: object) -> Calibration:
+        found = calibrate(*arguments)  # type: ignore[arg-type]
+        assert found.lax is not None
+        return replace(found, lax=replace(found.lax, false_alarms=found.lax.allowed - 1))
+
+    monkeypatch.setattr(verdict, "calibrate", tied)
+    found = judge_lead(claim, study)
+    assert found.status == "undecided"
+    assert "It cannot be refuted: scores of control seeds tie" in why(found)
 
 
 def test_the_direction_is_the_claims_own(study: StudyRecord) -> None:

@@ -10,6 +10,7 @@ from analysis.origins.section import origin_files, origin_lines, origin_section
 from analysis.page import environment
 from analysis.sections import sections
 from analysis.study import StudyRecord
+from collapse.figures.view import written
 from tests.analysis.made_up_origins import LAST, SEEDS, STEPS, made_up_origins, parts
 from tests.analysis.made_up_study import made_up_study
 from tests.analysis.test_report import read
@@ -86,6 +87,24 @@ def test_the_arm_furthest_from_the_control_is_told_part_by_part(found: OriginFin
         assert words in text, (words, text)
     assert "nan" not in text.lower()
     assert "0.0001" not in text  # nothing is outside where there are no filters
+
+
+def test_the_table_tells_a_part_from_its_difference(found: OriginFindings) -> None:
+    part = origin_section(found)
+    columns = part["columns"]
+    assert columns[:2] == ["replace", "replace \N{MINUS SIGN} fresh"]
+    assert columns[-1] == "fresh"
+    rows = {row["label"]: dict(zip(columns, row["cells"], strict=True)) for row in part["rows"]}
+    sampling = rows["sampling"]
+    assert sampling["replace"] == written(found.means("replace", LAST)["sampling"])
+    assert sampling["replace \N{MINUS SIGN} fresh"].startswith("+0.800 (95 % +")
+    assert sampling["fresh"] == written(found.means("fresh", LAST)["sampling"])
+
+
+def test_an_arm_that_was_chosen_for_its_size_is_cautioned_against(found: OriginFindings) -> None:
+    assert "replace is in the titles as it came out furthest" in said(found)
+    two = made_up_origins(arms=("replace", "fresh"))
+    assert "in the titles as" not in said(found_in(two))
 
 
 def test_titles_say_the_finding_and_pictures_show_the_numbers(found: OriginFindings) -> None:

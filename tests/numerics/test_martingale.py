@@ -106,6 +106,31 @@ def test_streams_that_remember_have_no_promise() -> None:
     assert (evidence_path(walks, BURN_IN, generator).max(axis=1) >= 20).mean() > 0.3
 
 
+@pytest.mark.parametrize("fall", ["steps", "by what came before", "learning curve"])
+def test_what_falls_away_from_the_alarm_keeps_the_bound(fall: str) -> None:
+    """At the same tie-breaks no p-value is smaller and no evidence larger than without it."""
+    generator = numpy_stream(7, fall)
+    level = generator.poisson(2.0, size=(500, LENGTH)).astype(float)  # with ties
+    down = {
+        "steps": generator.poisson(0.1, size=level.shape).cumsum(axis=1),
+        "by what came before": np.maximum.accumulate(level, axis=1),
+        "learning curve": np.broadcast_to(4 * np.log1p(np.arange(LENGTH)), level.shape),
+    }[fall]
+    breaks = tie_breaks(generator, level.shape)
+    for t in range(1, LENGTH):
+        ends = level[:, :t], (level - down)[:, :t]
+        still, falling = (
+            p_value(past, new, breaks[:, t])
+            for past, new in zip(ends, (level[:, t], (level - down)[:, t]), strict=True)
+        )
+        assert (falling >= still - 1e-12).all()
+    paths = [evidence_path(one, BURN_IN, numpy_stream(8, fall)) for one in (level, level - down)]
+    assert (paths[1] <= paths[0] * (1 + 1e-9)).all()
+    assert (paths[1] < paths[0]).any()
+    # What rises has no such promise.
+    assert (evidence_path(level + down, BURN_IN, generator).max(axis=1) >= 20).mean() > 0.05
+
+
 def test_a_change_is_seen_soon_and_in_the_alarming_direction_only() -> None:
     generator = numpy_stream(4, "shift")
     draws = generator.normal(size=(300, LENGTH))

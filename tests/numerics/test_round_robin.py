@@ -32,6 +32,8 @@ def test_deviations_and_scores_by_hand() -> None:
     assert robin.scores_R[0] == pytest.approx(-2.0)
     assert robin.scores_R[3] == pytest.approx(2.0)
     np.testing.assert_allclose(robin.deviations(0, [9.0])[[0, 3], 0], [2.0, 3.0])
+    whole = robin.deviations(slice(None), [[9.0]])
+    np.testing.assert_allclose(whole[:, 0], robin.deviations(0, [9.0]))
     assert robin.unbeaten([2.0, 2.0, 2.0, 2.0]) == 1  # a draw beats nobody
     assert RoundRobin.of(healthy, [-1]).deviations(0, [9.0])[3, 0] == pytest.approx(-3.0)
 
@@ -44,7 +46,7 @@ def test_the_bound_is_that_of_the_tournament() -> None:
 
 @pytest.mark.parametrize(("runs", "unbeaten"), [(9, 0), (14, 1)])
 def test_healthy_runs_seldom_ever_alarm_whatever_they_do(runs: int, unbeaten: int) -> None:
-    generator, trials = numpy_stream(1, "null", runs), 1500
+    generator, trials = numpy_stream(1, "null", runs), 2000
     alarms = 0
     for _ in range(trials):
         made = unruly_runs(generator, runs + 1)
@@ -53,6 +55,18 @@ def test_healthy_runs_seldom_ever_alarm_whatever_they_do(runs: int, unbeaten: in
     assert alarms <= stats.binom.ppf(0.9999, trials, bound)
     # About (m + 1) / (R + 1) in truth: the bound is not idle.
     assert alarms >= stats.binom.ppf(0.0001, trials, 0.6 * (unbeaten + 1) / (runs + 1))
+
+
+def test_the_bound_is_over_the_draw_of_the_healthy_runs_too() -> None:
+    """Of one set of 9 the chance is about Beta(1, 9): three sets in ten have more than 12.5 %."""
+    generator, chances = numpy_stream(5, "one draw"), []
+    for _ in range(300):
+        robin = RoundRobin.of(generator.normal(size=(9, 6, 1)), [1])
+        new = generator.normal(size=(200, 6, 1))
+        scores = (robin.deviations(slice(None), run).max(axis=(1, 2)) for run in new)
+        chances.append(np.mean([robin.unbeaten(one) == 0 for one in scores]))
+    assert np.mean(chances) == pytest.approx(0.1, abs=0.02)
+    assert np.mean(np.array(chances) > 0.125) == pytest.approx(0.875**9, abs=0.08)
 
 
 def test_looks_that_are_left_out_never_add_an_alarm() -> None:

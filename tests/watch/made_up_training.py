@@ -75,24 +75,27 @@ def train(
     folder: Path,
     *callbacks: TrainerCallback,
     steps: int,
+    resume: Path | None = None,
     **more: Any,
 ) -> Trainer:
     """A few steps by the real Trainer, rows in their order."""
-    arguments = TrainingArguments(
-        output_dir=str(folder),
-        max_steps=steps,
-        per_device_train_batch_size=8,
-        learning_rate=5e-3,
-        use_cpu=True,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        logging_strategy="no",
-        lr_scheduler_type="constant",
-        **more,
-    )
+    settings: dict[str, Any] = {
+        "output_dir": str(folder),
+        "max_steps": steps,
+        "per_device_train_batch_size": 8,
+        "learning_rate": 5e-3,
+        "use_cpu": True,
+        "save_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+        "logging_strategy": "no",
+        "lr_scheduler_type": "constant",
+    }
+    arguments = TrainingArguments(**settings | more)
     rows = [{"input_ids": row, "labels": row} for row in ids]
-    trainer = Trainer(model, arguments, train_dataset=rows, callbacks=list(callbacks))
+    trainer = Trainer(
+        model, arguments, train_dataset=rows, eval_dataset=rows[:8], callbacks=list(callbacks)
+    )
     trainer._get_train_sampler = lambda *_: None  # type: ignore[method-assign]
-    trainer.train()
+    trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
     return trainer

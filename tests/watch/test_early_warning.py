@@ -1,20 +1,26 @@
 """Through a real Trainer and a plain loop: nothing disturbed, the budget kept, one alarm."""
 
+import json
 import logging
 import random
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import mlflow
 import numpy as np
 import pytest
 import torch
-from transformers import PreTrainedModel
+from torch import distributed
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from transformers import PreTrainedModel, TrainerCallback, TrainerControl, TrainerState
 
 import collapse
-from collapse.errors import BadModel, BadParameter
+from collapse.errors import BadInput, BadModel, BadParameter
 from collapse.numerics.streams import numpy_stream
-from collapse.watch import indicators, taking
+from collapse.watch import indicators, taking, telling
 from tests.watch.made_up_training import (
     VOCABULARY,
     fixed_batch,
@@ -47,16 +53,25 @@ def weights(model: PreTrainedModel) -> dict[str, torch.Tensor]:
     return {name: one.clone() for name, one in model.state_dict().items()}
 
 
+COARSE = {
+    "bf16": True,
+    "gradient_accumulation_steps": 2,
+    "eval_strategy": "steps",
+    "eval_steps": 2,
+}
+
+
 @pytest.mark.parametrize("build", [llama, gpt2])
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize(("attention", "more"), [("sdpa", {}), ("eager", {}), ("sdpa", COARSE)])
 def test_trainer_makes_the_same_weights_to_the_bit(
-    build: Callable[[], PreTrainedModel], attention: str, tmp_path: Path
+    build: Callable[[], PreTrainedModel], attention: str, more: dict[str, object], tmp_path: Path
 ) -> None:
     found = []
     for callbacks in ((), (watching(curvature=True),)):
         model = build()
         model.set_attn_implementation(attention)
-        train(model, texts(64, 0), tmp_path, *callbacks, steps=6)
+        train(model, texts(128, 0), tmp_path, *callbacks, steps=6, **more)
+        assert ("_original_forward" in vars(model)) == bool(more)
         assert model.config._attn_implementation == attention
         found.append(weights(model))
     assert [look.step for look in callbacks[0].looks] == [0, 2, 4, 6]
@@ -104,6 +119,68 @@ def test_looks_are_in_float32_whatever_the_weights_are() -> None:
     watch.after_step(coarse, 0)
     assert watch.looks[0].values == exact.looks[0].values
     assert coarse.dtype == torch.bfloat16
+
+
+class Bits(TrainerCallback):
+    """Reads the type of logits as training makes them, and as looks do: by a hook on the head."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self.seen: list[tuple[torch.dtype, bool]] = []
+        head = model.get_output_embeddings()
+        head.register_forward_hook(
+            lambda _, inputs, out: self.seen.append((out.dtype, "measuring" in _callers()))
+        )
+
+    def types(self, by_looks: bool) -> set[torch.dtype]:
+        return {kind for kind, looked in self.seen if looked == by_looks}
+
+
+def _callers() -> set[str]:
+    frame, names = sys._getframe(), set()
+    while frame is not None:
+        names.add("measuring" if frame.f_code.co_name == "take_look" else "")
+        frame = frame.f_back  # type: ignore[assignment]
+    return names
+
+
+def test_looks_are_in_float32_under_a_trainer_in_bfloat16(tmp_path: Path) -> None:
+    model = llama()
+    bits, watch = Bits(model), watching(curvature=True)
+    train(model, texts(64, 0), tmp_path, watch, steps=4, bf16=True)
+    assert bits.types(by_looks=False) == {torch.bfloat16}
+    assert bits.types(by_looks=True) == {torch.float32}
+    exact = watching(curvature=True)
+    exact.after_step(_copied(model), 4)
+    assert watch.looks[-1] == exact.looks[0]
+    wrapper = model.forward
+    watch.after_step(model, 6)
+    assert model.forward == wrapper
+
+
+def _copied(model: PreTrainedModel) -> PreTrainedModel:
+    """The same weights without anything that was hung on the model."""
+    other = llama()
+    other.load_state_dict(model.state_dict())
+    return other
+
+
+def test_looks_are_in_float32_in_a_loop_under_autocast() -> None:
+    model = llama()
+    bits, watch, exact = Bits(model), watching(curvature=True), watching(curvature=True)
+    precision = torch.backends.mkldnn.matmul.fp32_precision
+    torch.backends.mkldnn.matmul.fp32_precision = "bf16"
+    try:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            model(input_ids=texts(2, 1))
+            watch.after_step(model, 0)
+            model(input_ids=texts(2, 1))
+        assert torch.backends.mkldnn.matmul.fp32_precision == "bf16"
+    finally:
+        torch.backends.mkldnn.matmul.fp32_precision = precision
+    assert bits.types(by_looks=False) == {torch.bfloat16}
+    assert bits.types(by_looks=True) == {torch.float32}
+    exact.after_step(_copied(model), 0)
+    assert watch.looks == exact.looks
 
 
 class Collapsing:
@@ -168,15 +245,27 @@ def test_whole_healthy_runs_tell_a_sick_one(healthy: Path, tmp_path: Path) -> No
     assert sick.alarm is not None
     assert 10 < sick.alarm.step <= 16
     assert sick.alarm.evidence == pytest.approx(10)
-    # No evidence beyond the healthy runs' last look; the same file in parts says the same.
+    # No evidence beyond the healthy runs' last look.
+    judged = sick.judged
     sick.after_step(llama(), 400)
     assert sick.evidence[-1] == sick.evidence[-2]
+    assert sick.judged == judged == 11
 
 
 def test_fewer_healthy_runs_than_the_bound_takes_are_refused(healthy: Path) -> None:
     with pytest.raises(BadParameter, match=r"9 healthy runs and alpha=0.05 takes 19: [^\n]*$"):
         watching(calibration=[healthy])
-    assert watching(calibration=[healthy, healthy], alpha=0.06).rule == "runs"
+
+
+def test_the_same_runs_given_twice_are_no_more_runs(healthy: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadParameter, match=r"number 10 is number 1 again, [^\n]*$"):
+        watching(calibration=[healthy, healthy], alpha=0.06)
+    # In two files they are as good as in one.
+    content = json.loads(healthy.read_text())
+    parts = [tmp_path / "a.json", tmp_path / "b.json"]
+    for part, runs in zip(parts, (content["runs"][:4], content["runs"][4:]), strict=True):
+        part.write_text(json.dumps(content | {"runs": runs}))
+    assert watching(calibration=parts, alpha=0.1).rule == "runs"
 
 
 def test_predictions_that_are_not_finite_alarm_at_once() -> None:
@@ -192,6 +281,18 @@ def test_predictions_that_are_not_finite_alarm_at_once() -> None:
     assert alarm.evidence == float("inf")
     assert (alarm.step, alarm.indicator) == (2, "nll_nats")
     assert watch.looks[1].values == {}
+
+
+def test_a_run_that_diverged_is_not_saved_as_healthy(tmp_path: Path) -> None:
+    model, watch, path = llama(), watching(), tmp_path / "healthy.json"
+    watch.after_step(model, 0)
+    with torch.no_grad():
+        model.lm_head.weight[3] = torch.nan
+    watch.after_step(model, 2)
+    watch.after_step(llama(), 4)  # well again
+    with pytest.raises(BadParameter, match=r"not finite at step 2, [^\n]*not healthy$"):
+        watch.save(path)
+    assert not path.exists()
 
 
 class Clock:
@@ -245,6 +346,122 @@ def test_an_ample_budget_skips_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     watch, _ = looks_by_budget(monkeypatch, 10.0, (0.5, 1.0), steps=50)
     assert [look.step for look in watch.looks] == list(range(50))
     assert all("lambda_max" in look.values for look in watch.looks)
+
+
+def test_judging_and_logging_are_paid_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+
+    def log(*_: object) -> None:
+        clock.now += 3.0
+
+    monkeypatch.setattr(telling, "log_to_active_run", log)
+    monkeypatch.setattr(taking, "_MEASURES", (lambda *_: {"nll_nats": 1.0},))
+    watch = watching(budget=0.5, every=1, clock=clock)
+    for step in range(40):
+        clock.now += 1.0
+        watch.after_step(torch.nn.Linear(1, 1), step)
+        # Of a look that costs 3 seconds nothing is left over, not even while it is being paid.
+        assert step < 6 or watch.share <= 0.5
+    assert [look.step for look in watch.looks[:3]] == [0, 12, 18]
+
+
+def test_a_look_that_fails_later_ends_no_training(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> dict[str, float]:
+        raise BadInput("the gradient is not finite")
+
+    model, watch = llama(), watching(curvature=True)
+    watch.after_step(model, 0)
+    monkeypatch.setattr(taking, "_MEASURES", (taking._MEASURES[0], refuse))
+    monkeypatch.setattr(telling, "log_to_active_run", refuse)
+    with pytest.raises(BadInput):
+        watching(curvature=True).after_step(model, 0)  # the first look of another watch
+    with caplog.at_level(logging.WARNING, "collapse.watch"):
+        for step in (2, 4):
+            watch.after_step(model, step)
+    assert set(watch.looks[2].values) == set(SHARED)
+    assert len(caplog.records) == 2
+    assert all("training goes on: the gradient" in one.message for one in caplog.records)
+
+
+@pytest.mark.parametrize("rule", ["runs", "looks"])
+def test_a_resumed_run_is_judged_as_one_run(rule: str, healthy: Path, tmp_path: Path) -> None:
+    """Stopped at step 13, after the turn and between two looks, and resumed by the same watch."""
+    ids = torch.cat([texts(8 * 10, 23), one_token(8 * 10)])
+    settings = {"calibration": healthy, "alpha": 0.1} if rule == "runs" else {"burn_in": 4}
+    whole, watch = watching(**settings), watching(**settings)
+    train(llama(), ids, tmp_path, whole, steps=20)
+    saving = {"save_strategy": "steps", "save_steps": 13}
+    train(llama(), ids, tmp_path, watch, steps=15, **saving)
+    state = json.loads((tmp_path / "checkpoint-13" / "trainer_state.json").read_text())
+    (kept,) = [v for k, v in state["stateful_callbacks"].items() if "EarlyWarning" in k]
+    for again in (watch, watching(**settings)):
+        train(llama(), ids, tmp_path, again, steps=20, resume=tmp_path / "checkpoint-13")
+        assert again.rule == rule
+        assert again.looks == whole.looks
+        assert again.evidence == whole.evidence
+        assert (again.alarm, again.judged) == (whole.alarm, whole.judged)
+        assert again._budget.spent_s > sum(kept["spent_s"]) > 0
+        assert again._budget.training_s > kept["training_s"] > 0
+
+
+def test_a_run_resumed_without_its_looks_is_told_and_not_saved(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    train(llama(), texts(64, 0), tmp_path, steps=4, save_strategy="steps", save_steps=4)
+    watch = watching()
+    with caplog.at_level(logging.WARNING, "collapse.watch"):
+        train(llama(), texts(64, 0), tmp_path, watch, steps=8, resume=tmp_path / "checkpoint-4")
+    told = [one.message for one in caplog.records if one.name == "collapse.watch"]
+    assert ["resumed at step 4" in message for message in told] == [True, False]
+    assert [look.step for look in watch.looks] == [4, 6, 8]
+    with pytest.raises(BadParameter, match="resumed at step 4"):
+        watch.save(tmp_path / "healthy.json")
+
+
+def test_no_alarm_is_told_apart_from_never_judged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    short, long = watching(burn_in=5), watching(burn_in=2)
+    with caplog.at_level(logging.WARNING, "collapse.watch"):
+        for watch in (short, long):
+            train(llama(), texts(64, 0), tmp_path, watch, steps=8)
+    assert (short.judged, long.judged) == (0, 3)
+    (told,) = caplog.records
+    assert "none of 5 looks was judged (rule looks)" in told.message
+    assert "could be judged" in short.figure().get_suptitle()
+    assert "3 judged looks" in long.figure().get_suptitle()
+
+
+def test_a_model_in_parts_is_refused_before_training(tmp_path: Path) -> None:
+    model = llama()
+    model.lm_head.weight.ds_id = 0  # as DeepSpeed's ZeRO-3 marks what it has spread
+    with pytest.raises(BadModel, match=r"^the weights are spread over processes [^\n]*$"):
+        train(model, texts(16, 0), tmp_path, watching(every=100), steps=2)
+
+
+def test_a_sharded_model_is_refused() -> None:
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    try:
+        model = llama()
+        fully_shard(model, mesh=init_device_mesh("cpu", (1,)))
+        with pytest.raises(BadModel, match="spread over processes"):
+            watching().after_step(model, 0)
+    finally:
+        distributed.destroy_process_group()
+
+
+def test_other_processes_than_the_first_neither_look_nor_save(tmp_path: Path) -> None:
+    watch, state = watching(), TrainerState(is_world_process_zero=False)
+    arguments = SimpleNamespace(world_size=2)
+    watch.on_train_begin(arguments, state, TrainerControl(), model=llama())
+    watch.on_train_end(arguments, state, TrainerControl())
+    assert not watch.looks
+    watch.save(tmp_path / "healthy.json")
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(BadParameter, match="the first process looks"):
+        watch.figure()
 
 
 def test_all_is_logged_to_the_active_run(tmp_path: Path) -> None:

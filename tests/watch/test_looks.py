@@ -1,6 +1,8 @@
 """Files of healthy runs: what is written is read, and anything else is refused in one line."""
 
 import json
+import threading
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 import torch
 
 from collapse.errors import BadParameter
+from collapse.watch import looks
 from collapse.watch.looks import Look, Setting, add_run, as_array, common_steps, read_runs
 
 SETTING = Setting.of(torch.arange(6).reshape(2, 3), 0, ["entropy_nats", "key_rank"])
@@ -34,8 +37,9 @@ def test_shape_of_the_batch_counts() -> None:
     ("other", "word"),
     [
         (Setting.of(torch.arange(6).reshape(3, 2), 0, SETTING.indicators), "batch"),
-        (Setting(SETTING.batch, 1, SETTING.indicators), "seed"),
-        (Setting(SETTING.batch, 0, ("entropy_nats",)), "indicators"),
+        (replace(SETTING, seed=1), "seed"),
+        (replace(SETTING, indicators=("entropy_nats",)), "indicators"),
+        (replace(SETTING, sizes=SETTING.sizes | {"new_tokens": 3}), "sizes"),
     ],
 )
 def test_another_setting_is_refused(tmp_path: Path, other: Setting, word: str) -> None:
@@ -49,8 +53,8 @@ def test_another_setting_is_refused(tmp_path: Path, other: Setting, word: str) -
 
 def malformed() -> dict[str, str]:
     good = {
-        "format": "collapse early warning 1",
-        "setting": {"batch": SETTING.batch, "seed": 0, "indicators": list(SETTING.indicators)},
+        "format": "collapse early warning 2",
+        "setting": asdict(SETTING),
         "runs": [[{"step": 0, "entropy_nats": 1.0}]],
     }
     return {
@@ -81,6 +85,38 @@ def test_a_sick_or_empty_run_is_not_saved(tmp_path: Path) -> None:
     with pytest.raises(BadParameter, match="not finite"):
         add_run(path, SETTING, (Look(0, {"entropy_nats": np.inf}),))
     assert not path.exists()
+
+
+@pytest.mark.parametrize("again", [RUN, RUN[1:], (*RUN, Look(20, {"key_rank": 2.0}))])
+def test_a_run_counts_once(tmp_path: Path, again: looks.Run) -> None:
+    path = tmp_path / "healthy.json"
+    add_run(path, SETTING, RUN)
+    with pytest.raises(BadParameter, match=r"number 2 is number 1 again[^\n]*$"):
+        add_run(path, SETTING, again)
+    assert read_runs(path, SETTING) == (RUN,)
+
+
+def test_two_that_save_at_once_lose_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second one begins to save while the first has read the file and not yet written it."""
+    path, other = tmp_path / "healthy.json", (Look(10, {"entropy_nats": 9.0}),)
+    add_run(path, SETTING, (Look(10, {"entropy_nats": 5.0}),))
+    second = threading.Thread(target=add_run, args=(path, SETTING, other))
+    read = looks.read_runs
+
+    def read_slowly(*arguments: object) -> object:
+        found = read(*arguments)  # type: ignore[arg-type]
+        monkeypatch.setattr(looks, "read_runs", read)
+        second.start()
+        second.join(0.3)
+        return found
+
+    monkeypatch.setattr(looks, "read_runs", read_slowly)
+    add_run(path, SETTING, RUN)
+    second.join()
+    assert len(read_runs(path, SETTING)) == 3
+    assert [one.name for one in tmp_path.iterdir()] == ["healthy.json"]
 
 
 def test_steps_in_common_and_holes() -> None:
