@@ -127,7 +127,8 @@ def flipped_bits(folder: Path, _expected: Numbers) -> Iterator[str]:
         own = folder / what.replace(" ", "_")
         own.mkdir(parents=True)
         call(own)
-        files = sorted((own / "mlruns").glob(pattern))
+        # The newest is what the next generation stands on, or beside.
+        files = sorted((own / "mlruns").glob(pattern), key=lambda path: path.stat().st_mtime)
         if not files:
             yield f"a flipped bit in {what}: this study leaves no such file"
             continue

@@ -73,7 +73,7 @@ def _enter_worker(parent: int, places: "SimpleQueue[int]") -> None:
     os.environ[GPU_VARIABLE] = str(places.get())
     silence()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _interrupt_once)
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -81,3 +81,9 @@ def _enter_worker(parent: int, places: "SimpleQueue[int]") -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _interrupt_once(number: int, _frame: object) -> None:
+    """Closing a run takes a moment, and the pool sends a second signal meanwhile."""
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
