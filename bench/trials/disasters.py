@@ -1,6 +1,6 @@
 """What becomes of a study whose disk fills up, whose store turns read-only, and so on: a line each.
 
-    sudo python -m bench.disasters
+    sudo python -m bench.trials.disasters
 
 Root, for the disks of the first two are made and remounted here. Every study is a small quickstart;
 each ends, perhaps at the second call, with the numbers and seals of one that nobody disturbed.
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import mlflow
 
-from bench.survival import launch, log_of, what_is_there
+from bench.trials.kills import launch, log_of, what_is_there
 
 _SMALL = """
     --seeds 1 --generations 2 --workers 2 --judge none --intervals false --prompts 0 --samples 9

@@ -1,6 +1,6 @@
 """Kills a study again and again, and looks whether it ends in the bits of an undisturbed one.
 
-    python -m bench.survival --kills 20 --courses 4 -- --study quickstart
+    python -m bench.trials.kills --kills 20 --courses 4 -- --study quickstart
 
 Each course starts the study, kills the parent or one of its workers with SIGKILL at a random
 moment, starts it again, and so on; at last it is let through. A line a kill, a line a course.
@@ -20,7 +20,7 @@ from pathlib import Path
 import mlflow
 import psutil
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def main() -> int:
