@@ -1,9 +1,10 @@
 """How a study's time grows with chains, workers, tokens, parameters and Hessian steps, measured.
 
-    python -m bench.growth --to docs/results/growth
+    python -m bench.growth --to docs/results/growth [tokens parameters ...]
 
-Takes about half an hour on two free cores. Writes ``growth.csv`` and ``growth.png``, and prints the
-exponent of each growth and the share of the default study that is not spent inside its stages.
+Takes most of an hour on two free cores, or a part of it for the growths that are named. Writes
+``growth.csv``, in which growths that are not named stay as they are, and ``growth.png``; ``shares``
+prints the share of the default study that is not spent inside its stages.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,7 @@ SHAPES = {  # from half a million parameters to twenty; training steps to time
     "hidden_size=384,intermediate_size=1536,num_hidden_layers=4,num_attention_heads=6": 10,
     "hidden_size=640,intermediate_size=2560,num_hidden_layers=4,num_attention_heads=10": 6,
 }
+SHORT = ["--heldout_documents", "40", "--baseline_documents", "2000"]
 LANCZOS_STEPS = (30, 60, 120, 240)
 LABELS = {
     "chains": "chains",
@@ -43,6 +45,9 @@ LABELS = {
     "parameters": "parameters",
     "hessian": "Lanczos steps",
 }
+COLUMNS = ["growth", "workers", "amount", "seconds"]
+Point = tuple[int, float, float]
+"""Workers, amount and seconds, measured in an empty folder."""
 
 
 @dataclass(frozen=True)
@@ -63,43 +68,63 @@ class Done:
 
 
 def main() -> int:
-    """Measure every growth, then the shares of the default study."""
+    """Measure the growths that are asked for, then the shares of the default study."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--to", type=Path, default=Path("build/growth"))
+    parser.add_argument("only", nargs="*", help=f"of {', '.join(GROWTHS)} and shares; all of them")
     given = parser.parse_args()
+    asked = given.only or [*GROWTHS, "shares"]
     given.to.mkdir(parents=True, exist_ok=True)
-    rows = []
-    for growth, workers, amount, seconds in points():
-        rows.append({"growth": growth, "workers": workers, "amount": amount, "seconds": seconds})
-        print(f"{growth:12} {workers} {amount:12g} {seconds:8.2f} s", flush=True)
-        pd.DataFrame(rows).to_csv(given.to / "growth.csv", index=False)
-    table = pd.DataFrame(rows)
+    file = given.to / "growth.csv"
+    table = pd.read_csv(file) if file.exists() else pd.DataFrame(columns=COLUMNS)
+    table = table[~table["growth"].isin(asked)]
+    for growth in [name for name in asked if name in GROWTHS]:
+        for workers, amount, seconds in GROWTHS[growth]():
+            print(f"{growth:12} {workers} {amount:12g} {seconds:8.2f} s", flush=True)
+            row = pd.DataFrame([[growth, workers, amount, seconds]], columns=COLUMNS)
+            table = pd.concat([table, row]) if len(table) else row
+            table.to_csv(file, index=False)
     draw(table, given.to / "growth.png")
-    print(*shares(open_door("experiment", ["--workers", "2"]), workers=2), sep="\n")
+    if "shares" in asked:
+        print(*shares(open_door("experiment", ["--workers", "2"]), workers=2), sep="\n")
     return 0
 
 
-def points() -> Iterator[tuple[str, int, float, float]]:
-    """(growth, workers, amount, seconds), each measured in an empty folder."""
+def chains() -> Iterator[Point]:
+    """Studies of one arm, by their seeds."""
     for workers in WORKERS:
-        for chains in CHAINS:
-            words = ["--arms", "fresh", "--generations", "1", "--seeds", str(chains)]
+        for count in CHAINS:
+            words = ["--arms", "fresh", "--generations", "1", "--seeds", str(count)]
             done = open_door("experiment", [*_ONE_CHAIN.split(), *words, "--workers", str(workers)])
-            yield "chains", workers, chains, done.seconds
+            yield workers, count, done.seconds
+
+
+def tokens() -> Iterator[Point]:
+    """Trainings, by tokens."""
     for steps in TRAINING_STEPS:
         row = open_door("baseline", [*SHORT, "--baseline_steps", str(steps)]).last("baseline")
-        yield "tokens", 1, row["train/tokens_seen"], row["train/seconds"]
+        yield 1, row["train/tokens_seen"], row["train/seconds"]
+
+
+def parameters() -> Iterator[Point]:
+    """A step of training, by the size of the model."""
     for overrides, steps in SHAPES.items():
         words = [*SHORT, "--preset_overrides", overrides, "--baseline_steps", str(steps)]
         row = open_door("baseline", words).last("baseline")
-        yield "parameters", 1, row["train/parameters"], row["train/seconds"] / steps
+        yield 1, row["train/parameters"], row["train/seconds"] / steps
+
+
+def hessian() -> Iterator[Point]:
+    """A spectrum, by Lanczos steps."""
     for steps in LANCZOS_STEPS:
         words = [*SHORT, "--baseline_steps", "60", "--generation", "0", "--probe_texts", "human"]
         done = open_door("hessian", [*words, "--lanczos_steps", str(steps)])
-        yield "hessian", 1, steps, done.last("hessian")["computing"]
+        yield 1, steps, done.last("hessian")["computing"]
 
 
-SHORT = ["--heldout_documents", "40", "--baseline_documents", "2000"]
+GROWTHS: dict[str, Callable[[], Iterator[Point]]] = {
+    one.__name__: one for one in (chains, tokens, parameters, hessian)
+}
 
 
 def open_door(door: str, words: list[str]) -> Done:
@@ -154,6 +179,9 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     for axes, (growth, label) in zip(figure.subplots(2, 2).flat, LABELS.items(), strict=True):
         said = []
         some = table[table["growth"] == growth]
+        if some.empty:
+            axes.set_axis_off()
+            continue
         for place, (workers, line) in enumerate(some.groupby("workers")):
             slope = np.polyfit(np.log(line["amount"]), np.log(line["seconds"]), 1)[0]
             name = f"{workers} worker{'s' * (workers > 1)}: " * (growth == "chains")

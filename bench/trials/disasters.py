@@ -120,9 +120,9 @@ def flipped_bits(folder: Path, _expected: Numbers) -> Iterator[str]:
     for what, pattern in (
         ("weights", "**/model.safetensors"),
         ("a version's configuration", "**/artifacts/**/config.json"),
-        ("a spectrum", "**/spectrum*.json"),
-        ("a table", "**/*.csv"),
-        ("texts", "**/*.jsonl"),
+        ("a spectrum", "**/hessian_analysis.json"),
+        ("a table of singular values", "**/singular_values.parquet"),
+        ("training text", "**/own_text/*.arrow"),
     ):
         own = folder / what.replace(" ", "_")
         own.mkdir(parents=True)
