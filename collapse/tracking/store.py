@@ -1,9 +1,12 @@
 """The tracking store: where it is, and that it can be written."""
 
+import fcntl
 import logging
 import os
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from collapse.errors import StoreError
@@ -32,8 +35,8 @@ def tracking_uri() -> str:
 def connect() -> None:
     """Open the store, making and migrating it where it is new; then child processes can use it.
 
-    Several processes that open a new sqlite database race for its tables: call this once, before
-    any worker starts.
+    Several processes that open a new sqlite database at once would race for its tables: they take
+    turns.
 
     Raises:
         StoreError: the store or the disk cannot be written, or does not answer.
@@ -53,11 +56,27 @@ def connect() -> None:
 
     mlflow.set_tracking_uri(uri)
     try:
-        mlflow.MlflowClient().search_experiments(max_results=1)
+        with _in_turn(uri):
+            mlflow.MlflowClient().search_experiments(max_results=1)
     except Exception as error:  # whatever a database driver or a server may raise
         raise StoreError(
             f"the tracking store {uri} does not answer: {first_line(error)}"
         ) from error
+
+
+@contextmanager
+def _in_turn(uri: str) -> Iterator[None]:
+    """One process of this machine at a time, where the store is a sqlite file."""
+    if not uri.startswith("sqlite:///"):
+        yield
+        return
+    # The lock of a folder leaves no file behind, and goes with the process that holds it.
+    folder = os.open(Path(uri.removeprefix("sqlite:///")).absolute().parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def is_store_failure(error: BaseException) -> bool:
