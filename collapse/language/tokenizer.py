@@ -181,8 +181,8 @@ def _train_bpe(texts: Iterable[str], vocabulary_size: int) -> "PreTrainedTokeniz
     if reached < vocabulary_size:
         raise BadCorpus(
             f"a BPE of {vocabulary_size} entries cannot be had from {counted.documents} documents "
-            f"of {counted.characters} characters: it ends at {reached}; ask for no more than that, "
-            "or give more text"
+            f"of {counted.characters} characters: it ends at {reached}; ask for no more than that "
+            f"(vocabulary_size={reached}), or give more text"
         )
     return _as_fast(bare, padding=PADDING)
 

@@ -202,8 +202,8 @@ def checked_text(row: dict[str, object], text_column: str, where: str) -> str:
     if text_column not in row:
         fields = ", ".join(map(repr, row)) or "none"
         raise BadCorpus(
-            f"{where} has no field {text_column!r}; its fields: {fields}: give the one with the "
-            "text that name"
+            f"{where} has no field {text_column!r}; its fields: {fields}: rename the one that "
+            f"holds the text to {text_column!r}"
         )
     text = row[text_column]
     if not isinstance(text, str):

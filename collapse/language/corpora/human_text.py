@@ -158,6 +158,5 @@ class HumanText:
         return (
             f"corpus {self.card.name!r} is used up in generation {generation}: of its {total} "
             f"training documents the {taken}{chosen} that earlier generations had not used are all "
-            "taken; lower the tokens a generation or the number of generations, or take a larger "
-            "corpus"
+            "taken; lower baseline_documents, documents or generations, or take a larger corpus"
         )
