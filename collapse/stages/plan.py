@@ -124,9 +124,10 @@ def plan_chain(
     """
     experiment = experiment_name(study, given)
     place = dict(given) | {"arm": arm, "seed": seed, "generation": 1}
+    place |= _own_tokenizer(study.door(RecurseStep, place, arm))
     recipe = study.door(RecurseStep, place, arm)
     chain = Chain(f"{experiment}.{arm}.seed{seed}", arm, seed, recipe)
-    text = study.door(Prepare, {**given, **_own_tokenizer(recipe)}, arm)
+    text = study.door(Prepare, {**given, "tokenizer": recipe.tokenizer}, arm)
     own = _prepare(text, f"prepare/{arm}/seed{seed}")
     taught = _teacher_steps(study, given, chain)
     teacher = taught[-1].key if taught else None
