@@ -84,12 +84,15 @@ on_server = pytest.mark.xdist_group("server")
 _LONGEST_FIRST = ("test_end_to_end", "tracking", "execution")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """A file's tests go to one worker, which makes what they share once."""
+    # Here and not where items are sorted: xdist has read the groups by then.
+    if not item.get_closest_marker("xdist_group"):
+        item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests go to one worker, which makes what they share once; long files go first."""
-    for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    """Long files go first."""
     items.sort(key=_turn)
 
 

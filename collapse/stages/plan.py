@@ -296,6 +296,5 @@ def _teacher_steps(study: StudyFile, given: Mapping[str, Any], chain: Chain) -> 
 def _own_tokenizer(recipe: RecurseStep) -> dict[str, str]:
     """A pretrained model speaks through its own tokenizer, unless another is named."""
     trained_here = recipe.tokenizer in {"bpe", "characters"}
-    if trained_here and recipe.preset not in preset_names():
-        return {"tokenizer": recipe.preset}
-    return {}
+    is_pretrained = recipe.preset not in preset_names()
+    return {"tokenizer": recipe.preset} if trained_here and is_pretrained else {}

@@ -60,7 +60,7 @@ CALLS = [
     ("experiment", '--arms ""', "arms=''", "names separated by commas"),
     ("report", "--arms nobody", "'nobody'", "known are replace, fresh"),
     ("experiment", "--scale txet", "'txet'", "did you mean text"),
-    ("experiment", "--scale ../x", "'../x'", "known are full, text"),
+    ("experiment", "--scale ../x", "'../x'", "known are full, trial, text"),
     ("report", "--study quikstart", "'quikstart'", "did you mean quickstart"),
     ("experiment", "--study ../studies/quickstart", "study=../studies", "ends in .yaml"),
     ("experiment", "--study nowhere.yaml", "'nowhere.yaml'", "path of a .yaml file"),
