@@ -86,9 +86,10 @@ _LONGEST_FIRST = ("test_end_to_end", "tracking", "execution")
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """A file's tests go to one worker, which makes what they share once."""
-    # Here and not where items are sorted: xdist has read the groups by then.
+    # Here and not where items are sorted: xdist has read the groups by then. And not by the item's
+    # nodeid, which pytest remembers once it was asked, without the group that xdist adds to it.
     if not item.get_closest_marker("xdist_group"):
-        item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+        item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(ROOT))))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
