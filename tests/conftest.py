@@ -73,23 +73,13 @@ def micro_chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
-    """One tracking server for all tests that need one; mark them `on_server`: one worker has it."""
+    """A tracking server for all tests of a worker that need one."""
     with serving() as one:
         yield one
 
 
-on_server = pytest.mark.xdist_group("server")
-
 # Tests that start studies take minutes: begun first, they do not end long after all others.
 _LONGEST_FIRST = ("test_end_to_end", "tracking", "execution")
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """A file's tests go to one worker, which makes what they share once."""
-    # Here and not where items are sorted: xdist has read the groups by then. And not by the item's
-    # nodeid, which pytest remembers once it was asked, without the group that xdist adds to it.
-    if not item.get_closest_marker("xdist_group"):
-        item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(ROOT))))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

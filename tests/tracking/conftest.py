@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from collapse.tracking import store
-from tests.conftest import on_server
 
 _numbers = itertools.count()
 
@@ -16,7 +15,7 @@ def sqlite_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
 
 
-@pytest.fixture(params=["sqlite", pytest.param("server", marks=on_server)])
+@pytest.fixture(params=["sqlite", "server"])
 def store_uri(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> str:

@@ -10,10 +10,8 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from tests.conftest import MICRO, environment, on_server, open_door
+from tests.conftest import MICRO, environment, open_door
 from tests.tracking_server import Server, free_port
-
-pytestmark = on_server
 
 PROBE = "--probe_tokens 256 --probe_parts 2 --probe_vectors 2 --density_steps 2"
 STUDY = [*MICRO, *PROBE.split(), "--seeds", "1", "--generations", "1", "--samples", "12"]
