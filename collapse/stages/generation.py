@@ -36,9 +36,9 @@ from collapse.stages.workspace import Workspace
 
 TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 LEAK_TOKENS = 16
+"""Length of the sequence by which a trained model is asked whether it sees tokens to come."""
 VALIDATION_DOCUMENTS = 200
 """Enough to see training go, cheap to look at."""
-"""Length of the sequence by which a trained model is asked whether it sees tokens to come."""
 OWN_DOCUMENTS = 500
 """Documents of a generation's training text that are kept as a sample of it."""
 
