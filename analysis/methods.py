@@ -73,6 +73,12 @@ METHODS = (
         section="warnings",
     ),
     Method(
+        "Interval of a ratio of means",
+        "The share of a loss that is left, from pairs of what was lost and what is left.",
+        "E. C. Fieller, Journal of the Royal Statistical Society B, 1954",
+        section="recovery",
+    ),
+    Method(
         "Stochastic Lanczos quadrature",
         "The spectrum's density, from Hessian-vector products alone.",
         "S. Ubaru, J. Chen and Y. Saad, SIAM J. Matrix Anal. Appl., 2017; B. Ghorbani, S. Krishnan "

@@ -26,6 +26,9 @@ from analysis.origins.section import origin_files, origin_lines, origin_section
 from analysis.ranks.curves import rank_plates
 from analysis.ranks.findings import rank_findings
 from analysis.ranks.section import rank_files, rank_lines, rank_section
+from analysis.recovery.figures import recovery_plates
+from analysis.recovery.findings import recovery_findings
+from analysis.recovery.section import recovery_files, recovery_lines, recovery_section
 from analysis.scaling.curves import scaling_plates
 from analysis.scaling.findings import scaling_findings
 from analysis.scaling.section import scaling_files, scaling_lines, scaling_section
@@ -39,6 +42,7 @@ Found = TypeVar("Found")
 TEMPLATES = {
     "origins": "origins/section.html.j2",
     "warnings": "early_warning/section.html.j2",
+    "recovery": "recovery/section.html.j2",
     "inference": "inference/section.html.j2",
     "spectra": "spectra.html.j2",
     "mechanism": "mechanism/section.html.j2",
@@ -97,6 +101,11 @@ def _warnings(record: StudyRecord) -> Section | None:
     return _section(found, warning_section, warning_plates, warning_lines, warning_tables)
 
 
+def _recovery(record: StudyRecord) -> Section | None:
+    found = recovery_findings(record)
+    return _section(found, recovery_section, recovery_plates, recovery_lines, recovery_files)
+
+
 def _inference(record: StudyRecord) -> Section | None:
     found = inference_findings(record)
     return _section(found, inference_section, inference_plates, inference_lines, inference_files)
@@ -133,6 +142,7 @@ def _scaling(record: StudyRecord) -> Section | None:
 _BUILDERS: dict[str, Callable[[StudyRecord], Section | None]] = {
     "origins": _origins,
     "warnings": _warnings,
+    "recovery": _recovery,
     "inference": _inference,
     "spectra": _spectra,
     "mechanism": _mechanism,

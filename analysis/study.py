@@ -43,6 +43,7 @@ class StudyRecord:
         seeds: all planned seeds; an arm may have been given fewer, see ``seeds_of``.
         arm_seeds: arm to its number of seeds, where it is not all of them.
         starts: arm to the weights that its generations start from, parent or fresh.
+        returns: arm to the first generation that reads human text again, where one does.
         arm_settings: arm to what its generation 0 is trained with: model, steps, rates.
         generations: number of the last planned generation; 0 is a baseline alone.
         settings: what the study was run with; ``settings["commands"]``, a line or a list of
@@ -96,6 +97,7 @@ class StudyRecord:
     kinds: Mapping[str, str] = field(default_factory=dict)
     arm_seeds: Mapping[str, int] = field(default_factory=dict)
     starts: Mapping[str, str] = field(default_factory=dict)
+    returns: Mapping[str, int] = field(default_factory=dict)
     arm_settings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -150,7 +150,8 @@ def stages_in(folder: str) -> pd.DataFrame:
     rows = [
         {
             "stage": run.data.tags["stage"],
-            "seconds": (run.info.end_time - run.info.start_time) / 1000,
+            "start": run.info.start_time / 1000,
+            "end": run.info.end_time / 1000,
             "computing": float(run.data.tags.get("stage_seconds", "nan")),
             **run.data.metrics,
         }
@@ -163,14 +164,30 @@ def stages_in(folder: str) -> pd.DataFrame:
 def shares(done: Done, workers: int) -> list[str]:
     """Where the time of a study goes: into its stages, around them, or nowhere."""
     whole = workers * done.seconds
-    computing, runs = done.stages["computing"].sum(), done.stages["seconds"].sum()
+    stages = done.stages[done.stages["stage"] != "report"]
+    computing, runs = stages["computing"].sum(), (stages["end"] - stages["start"]).sum()
+    ended = stages["end"].max()
+    # The report's run is opened when it has been written, and is the last thing that a study does.
+    report = workers * (done.stages["end"].max() - ended)
+    full_until = all_at_work_until(stages, workers)
+    after = (stages["end"] - stages["start"].clip(lower=full_until)).clip(lower=0).sum()
+    tail = workers * (ended - full_until) - after
+    rest = whole - runs - report - tail
     return [
-        f"the default study: {done.seconds:.0f} s on {workers} workers, {len(done.stages)} runs",
-        f"  inside stages                      {computing / whole:6.1%}",
-        f"  their runs: tracking, registry     {(runs - computing) / whole:6.1%}",
-        f"  start, waiting, report             {1 - runs / whole:6.1%}",
-        f"  tracking beside computing          {(runs - computing) / computing:6.1%}",
+        f"the default study: {done.seconds:.0f} s on {workers} workers, {len(stages)} runs",
+        f"  inside stages                              {computing / whole:6.1%}",
+        f"  the report                                 {report / whole:6.1%}",
+        f"  a worker has nothing left to do            {tail / whole:6.1%}",
+        f"  tracking and registry, in the stages' runs {(runs - computing) / whole:6.1%}",
+        f"  start, planning, handing out               {rest / whole:6.1%}",
     ]
+
+
+def all_at_work_until(stages: pd.DataFrame, workers: int) -> float:
+    """The last moment at which as many stages ran as there are workers, in seconds since 1970."""
+    ends = stages["end"].sort_values(ascending=False)
+    running = [((stages["start"] < end) & (stages["end"] >= end)).sum() for end in ends]
+    return float(next(end for end, n in zip(ends, running, strict=True) if n >= workers))
 
 
 def draw(table: pd.DataFrame, path: Path) -> None:

@@ -59,6 +59,7 @@ def study_record(prepared: Prepared, parameters: Any) -> StudyRecord:
         kinds={chain.arm: chain.recipe.kind for chain in plan.chains},
         arm_settings={chain.arm: training_settings(chain.recipe) for chain in plan.chains},
         starts={chain.arm: chain.recipe.start for chain in plan.chains},
+        returns=returns(plan.chains),
         arm_seeds=Counter(chain.arm for chain in plan.chains),
     )
     keep_study_metrics(chains, negative_masses(record))
@@ -91,6 +92,11 @@ def origins(chains: list[Any], measured: pd.DataFrame, planned: Sequence[Any]) -
 
 def _draws_plainly(recipe: Any) -> bool:
     return (recipe.decodings, recipe.keep_texts, recipe.training_text) == ("", "all", "all")
+
+
+def returns(planned: Sequence[Any]) -> dict[str, int]:
+    """The arms that go back to human text, with the first generation that does."""
+    return {chain.arm: chain.recipe.human_from for chain in planned if chain.recipe.human_from}
 
 
 def training_settings(recipe: Any) -> dict[str, Any]:
