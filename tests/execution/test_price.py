@@ -45,6 +45,15 @@ def script_of(plan: Plan) -> list[Rehearsal]:
     return programme(plan, plan.steps, {step.key: model_size(step) for step in plan.steps})
 
 
+def test_every_stage_is_rehearsed_before_any_has_its_second_shape() -> None:
+    script = script_of(plan_of({"scale": "cpu"}, "code_collapse", "cpu"))
+    stages = [one.step.stage for one in script]
+    looked = stages.index("quality")
+    trained = {one.shape for one in script[:looked] if one.step.stage == "baseline"}
+    assert len(trained) <= 2  # the most expensive one, and that which the look stands on
+    assert len({one.shape for one in script if one.step.stage == "baseline"}) > 5
+
+
 def test_work_of_a_small_study_is_as_counted_by_hand() -> None:
     steps = plan_of(SMALL_STUDY).steps
     found = sum((counts(step, TOKENS_PER_DOCUMENT) for step in steps), Counts())

@@ -119,7 +119,10 @@ def _kind_of(name: str, value: Any) -> Hashable:
 
 
 def programme(plan: Plan, steps: Iterable[Step], sizes: Mapping[str, float]) -> list[Rehearsal]:
-    """What to rehearse for the steps that are to be priced, most expensive shapes first.
+    """What to rehearse for the steps that are to be priced.
+
+    The most expensive shape of every stage comes first, so that none goes without a price where
+    time runs out; then all others, the most expensive first.
 
     Args:
         plan: the study's, merged.
@@ -139,7 +142,9 @@ def programme(plan: Plan, steps: Iterable[Step], sizes: Mapping[str, float]) -> 
         if known is None or _says_more(step, known):
             speakers[shape] = step
     script = _Script(shapes, speakers)
-    for shape in sorted(weights, key=lambda one: -weights[one]):
+    rising = sorted(weights, key=lambda one: weights[one])
+    heaviest = {speakers[shape].stage: shape for shape in rising}.values()
+    for shape in sorted(weights, key=lambda one: (one not in heaviest, -weights[one])):
         script.add(speakers[shape])
     return list(script.rehearsals.values())
 
