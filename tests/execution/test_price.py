@@ -12,6 +12,7 @@ from collapse.execution.price.prices import Prices, line_through
 from collapse.execution.price.programme import Rehearsal, Shapes, programme
 from collapse.execution.price.quote import missing_steps, model_size, quoted
 from collapse.execution.price.rehearsal import Rehearsed, sized
+from collapse.execution.price.shortfall import shortfalls
 from collapse.execution.price.stagehand import Performance
 from collapse.execution.price.timetable import wall_seconds
 from collapse.execution.price.work import Counts, amount, counts, sampled_tokens
@@ -77,6 +78,28 @@ def test_an_arm_writes_its_share(kind: str, share: float) -> None:
     plan = plan_of({**SMALL_STUDY, "arms": kind, "synthetic_fraction": 0.25})
     step = next(step for step in plan.steps if step.stage == "recurse_step")
     assert sampled_tokens(step, TOKENS_PER_DOCUMENT) == share * 20 * 50
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"heldout_documents": 40}, {}),
+        ({"heldout_documents": 39}, {"hessian": "heldout_documents=39 hold about 1,950 tokens"}),
+        ({"probe_tokens": 2001, "probe_texts": "human"}, {"hessian": "probe_tokens=2001"}),
+        ({"heldout_documents": 19, "probe_texts": "own"}, {"svd_probe": "rank_tokens=1000"}),
+        ({"heldout_documents": 40, "documents": 39}, {"hessian": "documents=39"}),
+        ({"heldout_documents": 40, "documents": 39, "probe_texts": "human"}, {}),
+    ],
+)
+def test_probes_that_ask_for_more_text_than_there_is_are_named(
+    given: dict[str, Any], expected: dict[str, str]
+) -> None:
+    texts = dict.fromkeys(("heldout_documents", "documents", "baseline_documents"), 40)
+    asked = {"probe_tokens": 2000, "rank_tokens": 1000, "generations": 1, "seeds": 1}
+    steps = plan_of({**texts, **asked, **given}).steps
+    told = shortfalls(steps, lambda _: TOKENS_PER_DOCUMENT)
+    assert [line.split()[0] for line in told] == list(expected)
+    assert all(part in line for part, line in zip(expected.values(), told, strict=True))
 
 
 def test_looks_on_the_way_are_work() -> None:

@@ -16,6 +16,7 @@ from collapse.execution.prepared import Prepared
 from collapse.execution.price.prices import Price, Prices
 from collapse.execution.price.programme import Rehearsal, Shapes, programme
 from collapse.execution.price.rehearsal import Rehearsed, rehearse
+from collapse.execution.price.shortfall import shortfalls
 from collapse.execution.price.timetable import wall_seconds
 from collapse.execution.price.work import Counts, counts
 from collapse.execution.study_run import unfinished
@@ -55,6 +56,7 @@ class Quote:
         shapes: of steps that cost alike, and how many of them were rehearsed.
         rehearsals: small runs.
         rehearsal_seconds: what they took.
+        shortfalls: probes that will fail for want of text, one line each.
     """
 
     chains: int
@@ -76,6 +78,7 @@ class Quote:
     shapes: tuple[int, int]
     rehearsals: int
     rehearsal_seconds: float
+    shortfalls: tuple[str, ...]
 
 
 def price_lines(prepared: Prepared, parameters: Experiment) -> list[str]:
@@ -204,6 +207,7 @@ def quoted(
         ),
         rehearsals=len(rehearsed.performances),
         rehearsal_seconds=rehearsed.seconds,
+        shortfalls=shortfalls(missing, prices.tokens_per_document),
     )
 
 
@@ -254,6 +258,7 @@ def lines_of(quote: Quote | None) -> list[str]:
         + (f"; {_gib(quote.gpu_bytes)} on each GPU" if quote.gpu_bytes else ""),
         f"  disk: {_gib(quote.disk_bytes)} beside the database",
     ]
+    lines += [f"  too little text: {line}" for line in quote.shortfalls]
     lines += [f"  not priced: {stage} ({why})" for stage, why in quote.not_priced.items()]
     if quote.by_nearest:
         steps = ", ".join(f"{count} of {stage}" for stage, count in quote.by_nearest.items())
