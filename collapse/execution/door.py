@@ -29,6 +29,7 @@ def run_door(name: str, action: Callable[[StudyFile, dict[str, Any]], str | None
     """
     words = sys.argv[1:]
     if any(word in {"--help", "-h"} for word in words):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `--help | head` ends as it should
         print(help_text(name, DOORS[name]))
         return 0
     launcher = take_launcher()

@@ -2,6 +2,7 @@
 
 import errno
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from collapse.execution.door import INTERRUPTED, run_door
+from tests.conftest import environment
 
 FULL = (
     "(raised as a result of Query-invoked autoflush)\n"
@@ -57,3 +59,16 @@ def test_a_mistake_of_ours_keeps_its_traceback() -> None:
 def test_an_interrupt_is_told_and_has_its_code(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_door("prepare", failing(KeyboardInterrupt())) == INTERRUPTED
     assert capsys.readouterr().err.startswith("interrupted: ")
+
+
+def test_help_may_be_cut_off() -> None:
+    command = f"{sys.executable} -m entrypoints.baseline --help | true"
+    ended = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ended.stderr == ""
+    assert ended.returncode in {0, 128 + signal.SIGPIPE}
