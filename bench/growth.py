@@ -20,6 +20,8 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from collapse.figures.style import MARKERS, PALETTE, dress, new_figure
 
@@ -38,12 +40,12 @@ SHAPES = {  # from half a million parameters to twenty; training steps to time
     "hidden_size=640,intermediate_size=2560,num_hidden_layers=4,num_attention_heads=10": 6,
 }
 SHORT = ["--heldout_documents", "40", "--baseline_documents", "2000"]
-LANCZOS_STEPS = (30, 60, 120, 240)
+DENSITY_STEPS = (15, 60, 120, 240, 480)
 LABELS = {
     "chains": "chains",
     "tokens": "tokens trained on",
     "parameters": "parameters",
-    "hessian": "Lanczos steps",
+    "hessian": "Lanczos steps (products with the Hessian)",
 }
 COLUMNS = ["growth", "workers", "amount", "seconds"]
 Point = tuple[int, float, float]
@@ -115,11 +117,12 @@ def parameters() -> Iterator[Point]:
 
 
 def hessian() -> Iterator[Point]:
-    """A spectrum, by Lanczos steps."""
-    for steps in LANCZOS_STEPS:
+    """A spectrum, by Lanczos steps: those of the first vector end where the ends are certified."""
+    for steps in DENSITY_STEPS:
         words = [*SHORT, "--baseline_steps", "60", "--generation", "0", "--probe_texts", "human"]
-        done = open_door("hessian", [*words, "--lanczos_steps", str(steps)])
-        yield 1, steps, done.last("hessian")["computing"]
+        words += ["--probe_parts", "1", "--probe_vectors", "2", "--density_steps", str(steps)]
+        row = open_door("hessian", words).last("hessian")
+        yield 1, row["hessian/human/products"], row["computing"]
 
 
 GROWTHS: dict[str, Callable[[], Iterator[Point]]] = {
@@ -192,23 +195,55 @@ def all_at_work_until(stages: pd.DataFrame, workers: int) -> float:
 
 def draw(table: pd.DataFrame, path: Path) -> None:
     """A panel a growth, both axes logarithmic, with its exponent."""
-    figure = new_figure("Time grows in proportion to the work, or more slowly", 6.0)
+    figure = new_figure(title(table), 6.0)
     for axes, (growth, label) in zip(figure.subplots(2, 2).flat, LABELS.items(), strict=True):
-        said = []
         some = table[table["growth"] == growth]
         if some.empty:
             axes.set_axis_off()
             continue
-        for place, (workers, line) in enumerate(some.groupby("workers")):
-            slope = np.polyfit(np.log(line["amount"]), np.log(line["seconds"]), 1)[0]
-            name = f"{workers} worker{'s' * (workers > 1)}: " * (growth == "chains")
-            said.append(f"{name}exponent {slope:.2f}")
-            axes.loglog(line["amount"], line["seconds"], MARKERS[place] + "-", color=PALETTE[place])
+        _panel(axes, some)
         axes.set_xlabel(label)
         axes.set_ylabel("seconds a training step" if growth == "parameters" else "seconds")
-        axes.legend(said, frameon=False)
         dress(axes)
     figure.savefig(path)
+
+
+def title(table: pd.DataFrame) -> str:
+    """How steep the growths are, without a full stop."""
+    slopes = [exponent(line) for _, line in table.groupby(["growth", "workers"])]
+    return f"Time grows as the work to the power of {min(slopes):.1f} to {max(slopes):.1f}"
+
+
+def exponent(line: pd.DataFrame) -> float:
+    """Of the power of the amount that the seconds grow with, by least squares of logarithms."""
+    return float(np.polyfit(np.log(line["amount"]), np.log(line["seconds"]), 1)[0])
+
+
+def _panel(axes: Axes, some: pd.DataFrame) -> None:
+    for place, (workers, line) in enumerate(some.groupby("workers")):
+        name = f"{workers} worker{'s' * (workers > 1)}: " * (some["workers"].nunique() > 1)
+        axes.loglog(
+            line["amount"],
+            line["seconds"],
+            MARKERS[place] + "-",
+            color=PALETTE[place],
+            label=f"{name}exponent {exponent(line):.2f}",
+        )
+    amounts = sorted(set(some["amount"]))
+    axes.set_xticks(amounts, [_short(amount) for amount in amounts])
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_minor_locator(NullLocator())
+    axes.legend(frameon=False)
+
+
+def _short(amount: float) -> str:
+    """Three digits of a large number."""
+    for unit, size in (("M", 1e6), ("k", 1e3)):
+        if amount >= size:
+            return f"{amount / size:.3g}{unit}"
+    return f"{amount:g}"
 
 
 if __name__ == "__main__":
