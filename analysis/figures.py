@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
 from analysis.metrics import Metric, metric_info
-from analysis.statistics import CONFIDENCE
+from analysis.statistics import CONFIDENCE, LEAST_FOR_INTERVAL
 from analysis.study import StudyRecord, chain_values, metric_values
 from analysis.tables import over_seeds
 from analysis.titles import finding
@@ -176,7 +176,9 @@ def _most_seeds(record: StudyRecord, metrics: tuple[str, ...]) -> int:
 
 def _has_intervals(record: StudyRecord, metrics: tuple[str, ...]) -> bool:
     """Whether every point has three seeds; one kind of band per figure, or none could read it."""
-    return all(int(over_seeds(record, metric)["n"].min()) >= 3 for metric in metrics)
+    return all(
+        int(over_seeds(record, metric)["n"].min()) >= LEAST_FOR_INTERVAL for metric in metrics
+    )
 
 
 def _draw_panel(axes: Axes, record: StudyRecord, metric: str, is_alone: bool) -> None:

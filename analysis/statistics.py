@@ -11,6 +11,8 @@ from collapse.errors import BadParameter
 
 ALPHA = 0.05
 CONFIDENCE = 0.95
+LEAST_FOR_INTERVAL = 3
+"""Of two values an interval is so wide that a figure shows the values themselves."""
 _MOST_PAIRS = 40
 _MOST_JOINT_PAIRS = 16
 
@@ -30,6 +32,17 @@ def t_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> tuple[float
         return None
     half = float(stats.t.ppf((1 + confidence) / 2, values_N.size - 1) * stats.sem(values_N))
     return float(values_N.mean()) - half, float(values_N.mean()) + half
+
+
+def drawn_spread(values: ArrayLike) -> tuple[float, float]:
+    """What an error bar or a band shows: a 95 % t-interval, or all there is of fewer than three.
+
+    Args:
+        values: independent values, shape (n,), at least one.
+    """
+    values_N = np.asarray(values, dtype=float)
+    interval = t_interval(values_N) if values_N.size >= LEAST_FOR_INTERVAL else None
+    return interval or (float(values_N.min()), float(values_N.max()))
 
 
 def t_p(differences: ArrayLike) -> float | None:

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from analysis.figures import Plate
 from analysis.origins.findings import OriginFindings, parts_table
 from analysis.origins.words import parts_title, passed_title
-from analysis.statistics import t_interval
+from analysis.statistics import LEAST_FOR_INTERVAL, drawn_spread
 from collapse.figures.style import (
     INK,
     LABEL_PT,
@@ -25,7 +25,6 @@ from collapse.figures.style import (
     new_figure,
 )
 
-_LEAST_FOR_INTERVAL = 3
 _GREY = "#B3B3B3"
 
 
@@ -119,7 +118,7 @@ def _draw_arm(axes: Axes, found: OriginFindings, arm: str, layers: tuple[Layer, 
         below += np.clip(heights, None, 0)
     for generation in generations:
         values = found.at(arm, "total", generation)
-        low, high = _spread(values)
+        low, high = drawn_spread(values)
         axes.plot([generation] * 2, [low, high], color=INK, lw=1.2)
         axes.plot(generation, values.mean(), "o", ms=4, color=INK)
     is_control = arm == found.record.control
@@ -130,18 +129,12 @@ def _draw_arm(axes: Axes, found: OriginFindings, arm: str, layers: tuple[Layer, 
     dress(axes)
 
 
-def _spread(values: pd.Series) -> tuple[float, float]:
-    """An interval of the mean of three seeds or more, else all that there is."""
-    interval = t_interval(values) if len(values) >= _LEAST_FOR_INTERVAL else None
-    return interval or (float(values.min()), float(values.max()))
-
-
 def _errors_in_words(found: OriginFindings) -> str:
     counts = found.chains["total"].groupby(level=["arm", "generation"]).count()
     if counts.max() < 2:
         return "There is one seed, so there is no interval."
-    if counts.max() < _LEAST_FOR_INTERVAL:
+    if counts.max() < LEAST_FOR_INTERVAL:
         return "Error bars span two seeds."
     note = "Error bars are 95 % t-intervals of its mean over seeds"
-    is_sure = counts.min() >= _LEAST_FOR_INTERVAL
+    is_sure = counts.min() >= LEAST_FOR_INTERVAL
     return f"{note}." if is_sure else f"{note}, or span what fewer than three have."

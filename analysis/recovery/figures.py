@@ -11,10 +11,8 @@ from analysis.figures import Plate, arm_style
 from analysis.metrics import metric_info
 from analysis.recovery.findings import RecoveryFindings, excess_by_generation
 from analysis.recovery.words import title
-from analysis.statistics import t_interval
+from analysis.statistics import LEAST_FOR_INTERVAL, drawn_spread
 from collapse.figures.style import INK, SMALL_PT, SOFT, dress, legend_below, new_figure
-
-_LEAST_FOR_INTERVAL = 3
 
 
 def recovery_plates(found: RecoveryFindings) -> tuple[Plate, ...]:
@@ -23,7 +21,7 @@ def recovery_plates(found: RecoveryFindings) -> tuple[Plate, ...]:
     table = courses(found)
     bands = (
         "95 % t-intervals of the mean over seeds"
-        if table["n_seeds"].min() >= _LEAST_FOR_INTERVAL
+        if table["n_seeds"].min() >= LEAST_FOR_INTERVAL
         else "the least and the greatest seed"
     )
     caption = (
@@ -40,7 +38,7 @@ def courses(found: RecoveryFindings) -> pd.DataFrame:
         for arm in found.arms:
             for generation, values in excess_by_generation(found.record, metric, arm).items():
                 values_N = np.asarray(values, dtype=float)
-                low, high = _band(values_N)
+                low, high = drawn_spread(values_N)
                 rows.append((metric, arm, generation, values_N.mean(), low, high, values_N.size))
     columns = ["metric", "arm", "generation", "mean", "lower", "upper", "n_seeds"]
     return pd.DataFrame(rows, columns=columns)
@@ -85,9 +83,3 @@ def _panel(axes: Axes, found: RecoveryFindings, metric: str, table: pd.DataFrame
     axes.axhline(0, color=SOFT, lw=0.8)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     dress(axes)
-
-
-def _band(values_N: np.ndarray) -> tuple[float, float]:
-    """An interval of the mean of three seeds or more, else all that there is."""
-    interval = t_interval(values_N) if values_N.size >= _LEAST_FOR_INTERVAL else None
-    return interval or (float(values_N.min()), float(values_N.max()))
