@@ -74,7 +74,7 @@ def positive_control(record: StudyRecord) -> tuple[ControlCheck, ...]:
         return ()
     checks = []
     for arm in ("replace", "fresh"):
-        for seed in record.seeds if arm in record.arms else ():
+        for seed in record.seeds_of(arm) if arm in record.arms else ():
             first, last = (kl.get((arm, seed, g)) for g in (0, record.generations))
             ratio = None
             if first is not None and last is not None and first > 0:

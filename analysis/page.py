@@ -107,6 +107,7 @@ def render(
             counts=run_counts(record.runs),
             runs=_run_rows(record.runs),
             incomplete=incomplete_chains(record),
+            planned_chains=sum(len(record.seeds_of(arm)) for arm in record.arms),
             settings=_settings_rows(record.settings),
             commands=commands(record.settings),
             methods=methods_of(record, sections),

@@ -155,6 +155,23 @@ def test_failed_runs_and_broken_chains_are_shown_and_counted(tmp_path: Path) -> 
     assert in_short.count("- FAILED: ") == 1
 
 
+def test_chains_that_were_not_planned_are_not_missed(tmp_path: Path) -> None:
+    record = replace(made_up_study(), arm_seeds={"replace": 1})
+    rows = record.measurements
+    absent = (rows["arm"] == "replace") & (rows["seed"] == 1)
+    stopped = (rows["arm"] == "fresh") & (rows["seed"] == 0) & (rows["generation"] > 1)
+    parsed = without_figures(replace(record, measurements=rows[~absent & ~stopped]), tmp_path)
+    assert "1 of 3 chains did not reach generation 3" in parsed.text
+    assert "replace seed 1" not in parsed.text
+
+
+def test_paper_shows_what_is_folded_up_but_for_what_only_a_screen_can_hold(tmp_path: Path) -> None:
+    without_figures(made_up_study(), tmp_path)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "details:not(.screen)::details-content" in page
+    assert '<details class="screen"><summary>All 32 runs' in page
+
+
 @pytest.mark.parametrize(
     "record",
     [
