@@ -108,6 +108,7 @@ def render(
             runs=_run_rows(record.runs),
             incomplete=incomplete_chains(record),
             planned_chains=sum(len(record.seeds_of(arm)) for arm in record.arms),
+            arms=[_arm_in_words(record, arm) for arm in record.arms],
             settings=_settings_rows(record.settings),
             commands=commands(record.settings),
             methods=methods_of(record, sections),
@@ -117,6 +118,18 @@ def render(
 
 def _encoded(pictures: Sequence[Picture]) -> list[tuple[str, str, str]]:
     return [(title, words, base64.b64encode(png).decode("ascii")) for title, words, png in pictures]
+
+
+def _arm_in_words(record: StudyRecord, arm: str) -> str:
+    """An arm's name, with what sets its chains apart."""
+    seeds, switch = record.seeds_of(arm), record.returns.get(arm)
+    told = (
+        "control" if arm == record.control else "",
+        f"{len(seeds)} seed{'s' * (len(seeds) > 1)}" if len(seeds) < len(record.seeds) else "",
+        f"human text from generation {switch}" if switch else "",
+    )
+    words = "; ".join(part for part in told if part)
+    return f"{arm} ({words})" if words else arm
 
 
 def _metric_tables(record: StudyRecord) -> dict[str, list[dict[str, object]]]:

@@ -163,6 +163,7 @@ def test_chains_that_were_not_planned_are_not_missed(tmp_path: Path) -> None:
     parsed = without_figures(replace(record, measurements=rows[~absent & ~stopped]), tmp_path)
     assert "1 of 3 chains did not reach generation 3" in parsed.text
     assert "replace seed 1" not in parsed.text
+    assert "replace (1 seed), fresh (control)" in parsed.text
 
 
 def test_paper_shows_what_is_folded_up_but_for_what_only_a_screen_can_hold(tmp_path: Path) -> None:
