@@ -144,4 +144,5 @@ def commands(study: StudyFile, parameters: Any) -> list[str]:
     if parameters.scale != "full":
         named["scale"] = parameters.scale
     words = " ".join(f"-P {key}={value}" for key, value in (named | differs).items())
-    return [f"mlflow run . --env-manager local {words}", f"mlflow run . -e report {words}"]
+    project = "mlflow run . --env-manager local"
+    return [f"{project} {words}", f"{project} -e report {words}"]

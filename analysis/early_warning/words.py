@@ -63,7 +63,9 @@ def cautions(found: WarningFindings) -> tuple[str, ...]:
         if unresolved
         else "",
         f"No alarm can be seen before generation {FIRST_ALARM}, so an event at generation "
-        f"{FIRST_ALARM + 1} can be led by one generation at most.",
+        f"{FIRST_ALARM + 1} can be led by one generation at most."
+        if found.record.generations > FIRST_ALARM
+        else "",
         "Thresholds were calibrated on this study's own healthy chains: another model, corpus or "
         "schedule needs its own, and healthy chains to take them from.",
     )

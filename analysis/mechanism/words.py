@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import pandas as pd
+
 from analysis.mechanism.findings import LANDSCAPE, WHOLE, MechanismFindings
 from analysis.metrics import metric_info
 from analysis.study import metric_values
@@ -38,8 +40,9 @@ def rank_title(found: MechanismFindings) -> str:
     layer = layer_in_words(metric.split("/")[1])
     starts = metric_values(found.record, metric)
     start = starts[starts.index.get_level_values("generation") == 0].mean()
-    told = _told(found, metric, written)
-    return f"Directions of the activations of {layer}: {told}, {written(float(start))} at the start"
+    told = f"Directions of the activations of {layer}: {_told(found, metric, written)}"
+    # A probe of one generation alone knows nothing of the start.
+    return told if pd.isna(start) else f"{told}, {written(float(start))} at the start"
 
 
 def landscape_title(found: MechanismFindings) -> str:

@@ -14,7 +14,7 @@ import torch
 from collapse.errors import StoreError
 from collapse.execution.kept import keep_made, made_before
 from collapse.execution.processes import ALONE, tell
-from collapse.execution.progress import bar
+from collapse.execution.progress import bar, say
 from collapse.execution.scratch import home, only_one
 from collapse.language.checkpoint import load_checkpoint
 from collapse.stages.device import choose_device, device_name
@@ -261,7 +261,13 @@ def _register(task: Task, chain: Chain, run: Any) -> None:
         registry.SEAL: run.data.tags[registry.SEAL],
     }
     model_uri = run.data.tags[runs.MODEL_TAG]
-    registry.register(chain.name, generation, model_uri, run.info.run_id, tags)
+    before = registry.version(chain.name, generation)
+    made = registry.register(chain.name, generation, model_uri, run.info.run_id, tags)
+    if before and before.version != made.version:
+        say(
+            f"{chain.name}@gen-{generation} is version {made.version} from now on; version "
+            f"{before.version} was made before, and may have other settings (name=NAME keeps apart)"
+        )
 
 
 def _parent_version(task: Task, chain: Chain) -> Any:

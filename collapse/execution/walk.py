@@ -1,12 +1,10 @@
 """A plan walked step by step, in this process or by a crew of others; nobody here knows which."""
 
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tqdm import tqdm
-
+from collapse.execution.progress import Course
 from collapse.execution.task import Outcome, Task, run_task
 from collapse.stages.plan import Plan, Step
 
@@ -92,11 +90,9 @@ def walk_together(walk: Walk, plan: Plan, make_task: MakeTask, crew: Crew) -> No
     """
     running: dict[int, Step] = {}
     waiting = list(plan.steps)
-    bar = tqdm(
-        total=sum(weight(step) for step in plan.steps),
-        desc=f"{plan.experiment}: {len(plan.steps)} steps on {crew.size} workers",
-        bar_format="{desc} |{bar}| {percentage:3.0f}% [{elapsed}<{remaining}]",
-        disable=not sys.stderr.isatty(),
+    course = Course(
+        f"{plan.experiment}: {len(plan.steps)} steps on {crew.size} workers",
+        sum(weight(step) for step in plan.steps),
     )
     try:
         while waiting or running:
@@ -104,13 +100,13 @@ def walk_together(walk: Walk, plan: Plan, make_task: MakeTask, crew: Crew) -> No
             for number, found in crew.finished(seconds=1):
                 step = running.pop(number)
                 walk.settle(step, found)
-                bar.update(weight(step))
-            bar.refresh()
+                course.advance(weight(step))
+            course.show()
     except BaseException:
         crew.stop()
         raise
     finally:
-        bar.close()
+        course.close()
         crew.leave()
 
 

@@ -165,3 +165,15 @@ def test_metrics_of_any_layer_have_words(name: str, label: str, written: str) ->
 def test_a_drift_may_exceed_a_model_s_own_length() -> None:
     assert metric_info("drift/all").ceiling is None
     assert np.isclose(float(metric_info("drift/all").write(1.4).split()[0]), 140)
+
+
+def test_a_probe_of_the_last_generation_alone_knows_no_start() -> None:
+    whole = record()
+    rows = whole.measurements
+    found = mechanism_findings(replace(whole, measurements=rows[rows["generation"] == LAST]))
+    assert found is not None
+    titles = [plate.title for plate in mechanism_plates(found)]
+    assert any(title.startswith("Directions of the activations") for title in titles)
+    assert not any("at the start" in title or "nan" in title for title in titles)
+    assert mechanism_lines(found)
+    assert mechanism_section(found)

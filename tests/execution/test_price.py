@@ -10,8 +10,8 @@ from collapse.errors import BadInput
 from collapse.execution.prepared import Prepared, prepare_plan
 from collapse.execution.price.prices import Prices, line_through
 from collapse.execution.price.programme import Rehearsal, Shapes, programme
-from collapse.execution.price.quote import missing_steps, model_size, quoted
-from collapse.execution.price.rehearsal import Rehearsed, sized
+from collapse.execution.price.quote import lines_of, missing_steps, model_size, quoted
+from collapse.execution.price.rehearsal import TOO_LONG, UNSUPPORTED, Rehearsed, sized
 from collapse.execution.price.shortfall import shortfalls
 from collapse.execution.price.stagehand import Performance
 from collapse.execution.price.timetable import wall_seconds
@@ -309,6 +309,24 @@ def test_a_study_whose_text_cannot_be_prepared_says_why() -> None:
     script = script_of(prepared.plan)
     failed = Rehearsed(failed={script[0].key: "the corpus is empty"})
     with pytest.raises(BadInput, match="cannot be rehearsed: the corpus is empty"):
+        quoted(prepared, prepared.plan.steps, script, failed, 1, {})
+
+
+@pytest.mark.parametrize("why", ["the corpus is used up", TOO_LONG, UNSUPPORTED])
+def test_a_study_whose_training_refuses_its_text_would_not_run(why: str) -> None:
+    prepared = prepared_of(SMALL_STUDY)
+    script = script_of(prepared.plan)
+    trained = next(one for one in script if one.step.stage == "baseline")
+    done = {one.key: performed(one) for one in script if one.step.stage == "prepare"}
+    failed = Rehearsed(done, failed={trained.key: why})
+    if why in {TOO_LONG, UNSUPPORTED}:  # of which the study itself knows nothing
+        quote = quoted(prepared, prepared.plan.steps, script, failed, 1, {})
+        told = "\n".join(lines_of(quote))
+        assert "time: at least" in told
+        assert "not priced: baseline" in told
+        assert ", baseline 0 s" not in told
+        return
+    with pytest.raises(BadInput, match="would not get through baseline: the corpus is used up"):
         quoted(prepared, prepared.plan.steps, script, failed, 1, {})
 
 

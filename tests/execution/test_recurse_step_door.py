@@ -133,6 +133,8 @@ def test_second_call_reuses_and_rerun_does_not(micro_chain: Path, tmp_path: Path
     forced = open_door(folder, "recurse_step", "--generation", "2", "--rerun", "true", *MICRO)
     assert "is done" in forced.stdout
     assert len(runs(client)) == 6
+    assert "from now on" not in again.stderr
+    assert "quickstart.replace.seed0@gen-2 is version 4 from now on; version 3 " in forced.stderr
 
 
 def test_same_parameters_give_the_same_bits(micro_chain: Path, tmp_path: Path) -> None:

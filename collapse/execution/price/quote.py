@@ -15,10 +15,10 @@ from collapse.execution.crews import threads_of, worker_count
 from collapse.execution.prepared import Prepared
 from collapse.execution.price.prices import Price, Prices
 from collapse.execution.price.programme import Rehearsal, Shapes, programme
-from collapse.execution.price.rehearsal import Rehearsed, rehearse
+from collapse.execution.price.rehearsal import TOO_LONG, UNSUPPORTED, Rehearsed, rehearse
 from collapse.execution.price.shortfall import shortfalls
 from collapse.execution.price.timetable import wall_seconds
-from collapse.execution.price.work import Counts, counts
+from collapse.execution.price.work import TRAININGS, Counts, counts
 from collapse.execution.study_run import unfinished
 from collapse.language.presets import load_preset, parameter_count, preset_names
 from collapse.parameters.doors import Experiment
@@ -162,11 +162,15 @@ def quoted(
     """Put the prices of the missing steps together.
 
     Raises:
-        BadInput: not even the text could be prepared.
+        BadInput: not even the text could be prepared, or a training refused what it was given.
     """
     if not any(one.step.stage == "prepare" for one in rehearsed.performances.values()):
-        reasons = [*rehearsed.failed.values(), "it took too long"]
+        reasons = [*rehearsed.failed.values(), TOO_LONG]
         raise BadInput(f"this study cannot be rehearsed: {reasons[0]}")
+    for one in script:
+        why = rehearsed.failed.get(one.key, TOO_LONG)
+        if one.step.stage in TRAININGS and why not in {TOO_LONG, UNSUPPORTED}:
+            raise BadInput(f"this study would not get through {one.step.stage}: {why}")
     plan = prepared.plan
     shapes = Shapes(plan)
     prices = Prices(shapes, script, rehearsed, sizes)
@@ -241,7 +245,9 @@ def lines_of(quote: Quote | None) -> list[str]:
         return ["  nothing: all its steps are there already"]
     done = quote.counts
     low, high = (quote.wall_seconds * (1 + sign * quote.share_off) for sign in (-1, 1))
-    stages = sorted(quote.by_stage.items(), key=lambda one: -one[1])
+    priced = [one for one in quote.by_stage.items() if one[0] not in quote.not_priced]
+    stages = sorted(priced, key=lambda one: -one[1])
+    wall = "at least " * bool(quote.not_priced) + duration(quote.wall_seconds)
     workers = f"{quote.workers} worker{'s' * (quote.workers > 1)}"
     threads_each = f"{quote.threads} thread{'s' * (quote.threads > 1)}"
     lines = [
@@ -250,7 +256,7 @@ def lines_of(quote: Quote | None) -> list[str]:
         f"  {_million(done.trained_tokens)} tokens trained on, {_million(done.sampled_tokens)} "
         f"written; {done.products:,.0f} products with the Hessian, {done.items:,} questions, "
         f"{done.checkpoints} checkpoints",
-        f"  time: {duration(quote.wall_seconds)} ({duration(max(low, 0))} to {duration(high)}) on "
+        f"  time: {wall} ({duration(max(low, 0))} to {duration(high)}) on "
         f"{workers} of {threads_each}, {duration(quote.work_seconds)} on one; then the report",
         "  of that: " + ", ".join(f"{stage} {duration(seconds)}" for stage, seconds in stages),
         f"  memory: {_gib(quote.memory_bytes)} a worker at most, "

@@ -17,6 +17,8 @@ BUDGET_SECONDS = 35.0
 """So long after the processes are ready, which takes some ten seconds, no rehearsal is begun."""
 PATIENCE_SECONDS = 10.0
 """So much later those that have not ended are given up."""
+TOO_LONG, UNSUPPORTED = "it took too long", "what it stands on failed"
+"""Why a rehearsal has no result, where it is nobody's error."""
 LONG_ENOUGH_SECONDS = 3.0
 """What a rehearsal that can be of any size should take."""
 
@@ -78,7 +80,7 @@ def rehearse(
                 _take_down(hand, running.pop(hand), found)
                 free.append(hand)
         for one in running.values():
-            found.failed[one.key] = "it took too long"
+            found.failed[one.key] = TOO_LONG
     found.seconds = found.ready_seconds + time.perf_counter() - started
     return found
 
@@ -98,7 +100,7 @@ def _hand_out(
     still = []
     for one in waiting:
         if any(need in found.failed for need in one.step.needs):
-            found.failed[one.key] = "what it stands on failed"
+            found.failed[one.key] = UNSUPPORTED
             continue
         hand = at_home.get(one.shape, free[0] if free else None)
         if hand in free and all(need in found.performances for need in one.step.needs):
