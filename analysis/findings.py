@@ -135,6 +135,9 @@ def incomplete_chains(record: StudyRecord) -> tuple[IncompleteChain, ...]:
     return tuple(chains)
 
 
+CONDITIONS = ("done", "broken", "open", "redone")
+
+
 def run_condition(status: object) -> str:
     """``done``, ``broken`` or ``open``, from the status a tracking store gives."""
     word = str(status).lower()
@@ -143,10 +146,17 @@ def run_condition(status: object) -> str:
     return "broken" if word in _BROKEN else "open"
 
 
+def run_conditions(runs: pd.DataFrame) -> pd.Series:
+    """The condition of every run; ``redone`` where another run of its fingerprint has finished."""
+    conditions = runs["status"].map(run_condition).astype(object)
+    finished = set(runs.loc[conditions == "done", "fingerprint"].dropna())
+    return conditions.mask((conditions != "done") & runs["fingerprint"].isin(finished), "redone")
+
+
 def run_counts(runs: pd.DataFrame) -> dict[str, int]:
-    """How many runs are done, broken and open."""
-    conditions = [run_condition(status) for status in runs["status"]]
-    return {name: conditions.count(name) for name in ("done", "broken", "open")}
+    """How many runs are in each condition."""
+    conditions = list(run_conditions(runs))
+    return {name: conditions.count(name) for name in CONDITIONS}
 
 
 def verdicts(record: StudyRecord) -> tuple[Verdict | LeadVerdict, ...]:

@@ -20,7 +20,7 @@ from analysis.findings import (
     incomplete_chains,
     positive_control,
     positive_control_in_words,
-    run_condition,
+    run_conditions,
     run_counts,
     verdicts,
 )
@@ -221,7 +221,8 @@ def _shown(texts: tuple[str, ...]) -> tuple[str, ...]:
 def _run_rows(runs: pd.DataFrame) -> list[dict[str, object]]:
     """Every run of the ledger as text, broken ones marked."""
     rows: list[dict[str, object]] = []
-    for run in runs.to_dict("records"):
+    conditions = run_conditions(runs)
+    for run, condition in zip(runs.to_dict("records"), conditions, strict=True):
         row: dict[str, object] = {
             key: "–" if pd.isna(run.get(key)) else _plain(run.get(key))
             for key in ("arm", "seed", "generation", "stage", "status", "url")
@@ -230,7 +231,7 @@ def _run_rows(runs: pd.DataFrame) -> list[dict[str, object]]:
         row["seconds"] = "–" if pd.isna(seconds) else f"{seconds:.1f}"
         row["run"] = str(run["run_id"])[:8]
         row["fingerprint"] = "–" if pd.isna(run["fingerprint"]) else str(run["fingerprint"])[:12]
-        row["condition"] = run_condition(run["status"])
+        row["condition"] = condition
         rows.append(row)
     return rows
 

@@ -116,10 +116,11 @@ def markdown_summary(record: StudyRecord, found: Mapping[str, Section] | None = 
     lines += ["What may not be concluded:", ""]
     lines += [f"- {caution}" for caution in cautions(record, judged)]
     counts = run_counts(record.runs)
+    again = f", {counts['redone']} broken off and made again" if counts["redone"] else ""
     lines += [
         "",
         f"Runs: {counts['done']} finished, {counts['broken']} failed, {counts['open']} "
-        f"not finished; {len(incomplete_chains(record))} incomplete chains.",
+        f"not finished{again}; {len(incomplete_chains(record))} incomplete chains.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from analysis.figures import Plate
-from analysis.findings import run_condition, run_counts
+from analysis.findings import run_conditions, run_counts
 from analysis.page import commands
 from analysis.study import StudyRecord
 
@@ -38,7 +38,7 @@ def _run_table(runs: pd.DataFrame) -> list[str]:
 
 
 def _failures(runs: pd.DataFrame) -> list[str]:
-    is_broken = runs["status"].map(run_condition) == "broken"
+    is_broken = run_conditions(runs) == "broken"
     if not is_broken.any():
         return ["Nothing failed.", ""]
     lines = [

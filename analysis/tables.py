@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from analysis.findings import run_condition
+from analysis.findings import CONDITIONS, run_conditions
 from analysis.metrics import is_error, metric_info
 from analysis.study import StudyRecord, is_measured, metric_values
 
@@ -86,13 +86,13 @@ def mean_and_sd(record: StudyRecord, metric: str) -> pd.DataFrame:
 
 
 def ledger(runs: pd.DataFrame) -> pd.DataFrame:
-    """Runs per stage: stage, runs, done, broken, open, seconds (sum of what is known)."""
-    conditions = runs["status"].map(run_condition)
+    """Runs per stage: stage, runs, each of the conditions, seconds (sum of what is known)."""
+    conditions = run_conditions(runs)
     table = pd.DataFrame(
         {
             "stage": runs["stage"].astype(object).fillna("–").astype(str),
             "runs": 1,
-            **{name: (conditions == name).astype(int) for name in ("done", "broken", "open")},
+            **{name: (conditions == name).astype(int) for name in CONDITIONS},
             "seconds": pd.to_numeric(runs["seconds"], errors="coerce").fillna(0.0),
         }
     )

@@ -9,6 +9,7 @@ from analysis.findings import (
     incomplete_chains,
     positive_control,
     positive_control_in_words,
+    run_conditions,
     run_counts,
     verdicts,
 )
@@ -67,8 +68,15 @@ def test_chains_that_stopped_are_found() -> None:
 
 
 def test_runs_are_counted_by_how_they_ended() -> None:
-    runs = pd.DataFrame({"status": ["FINISHED", "failed", "KILLED", "RUNNING", "REUSED"]})
-    assert run_counts(runs) == {"done": 2, "broken": 2, "open": 1}
+    statuses = ["FINISHED", "failed", "KILLED", "RUNNING", "REUSED"]
+    runs = pd.DataFrame({"status": statuses, "fingerprint": list("abcde")})
+    assert run_counts(runs) == {"done": 2, "broken": 2, "open": 1, "redone": 0}
+
+
+def test_what_was_broken_off_and_made_again_is_no_failure() -> None:
+    statuses = ["KILLED", "FINISHED", "FAILED", "KILLED", "RUNNING"]
+    runs = pd.DataFrame({"status": statuses, "fingerprint": ["a", "a", "b", None, "a"]})
+    assert list(run_conditions(runs)) == ["redone", "done", "broken", "broken", "redone"]
 
 
 def test_cautions_fit_the_study() -> None:
