@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 from analysis.kept import read_record
-from analysis.report import markdown_summary, write_report
-from analysis.sections import sections
+from analysis.report.sections import sections
+from analysis.report.writing import markdown_summary, write_report
 from collapse.errors import CollapseError
 
 

@@ -1,9 +1,8 @@
-"""Numbers per arm and generation, and the ledger of runs, as data frames."""
+"""Numbers per arm and generation, as data frames."""
 
 import numpy as np
 import pandas as pd
 
-from analysis.findings import CONDITIONS, run_conditions
 from analysis.metrics import is_error, metric_info
 from analysis.study import StudyRecord, is_measured, metric_values
 
@@ -83,17 +82,3 @@ def mean_and_sd(record: StudyRecord, metric: str) -> pd.DataFrame:
         percent = " %" if info.is_share else ""
         cells.loc[arm, generation] = f"{info.write_bare(row['mean'])}{spread}{percent}{few}"
     return cells
-
-
-def ledger(runs: pd.DataFrame) -> pd.DataFrame:
-    """Runs per stage: stage, runs, each of the conditions, seconds (sum of what is known)."""
-    conditions = run_conditions(runs)
-    table = pd.DataFrame(
-        {
-            "stage": runs["stage"].astype(object).fillna("–").astype(str),
-            "runs": 1,
-            **{name: (conditions == name).astype(int) for name in CONDITIONS},
-            "seconds": pd.to_numeric(runs["seconds"], errors="coerce").fillna(0.0),
-        }
-    )
-    return table.groupby("stage", as_index=False, sort=True).sum()

@@ -9,8 +9,8 @@ import pandas as pd
 
 from analysis.origins.passed_on import passed_on
 from analysis.ranks import RankTables
-from analysis.spectra import negative_masses, with_negative_masses
-from analysis.spectra_figures import chain_evolution
+from analysis.spectra.figures import chain_evolution
+from analysis.spectra.indicators import negative_masses, with_negative_masses
 from analysis.study import StudyRecord
 from collapse.errors import BadInput
 from collapse.execution.prepared import Prepared

@@ -21,8 +21,8 @@ def report(study: StudyFile, given: dict[str, Any]) -> str:
 def write(prepared: Prepared, parameters: Any) -> str:
     """Write `reports/<experiment>/report.html`, log it as a run, and print the verdict."""
     from analysis.kept import write_record
-    from analysis.report import markdown_summary, write_report
-    from analysis.sections import sections
+    from analysis.report.sections import sections
+    from analysis.report.writing import markdown_summary, write_report
     from collapse.tracking.reports import log_report
     from entrypoints.record import keep_evolutions, study_record
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.report import write_report
+from analysis.report.writing import write_report
 from collapse.errors import BadCorpus, BadModel, BadParameter, CollapseError, DamagedCheckpoint
 from collapse.language.checkpoint import MANIFEST, verify_checkpoint
 from collapse.language.corpora.package_index import WheelPackage

@@ -8,5 +8,6 @@ words     what it says; caveats has what it does not say
 figures   the classes of each arm; parse rate against bits per byte
 section   the tables and completions of the report's section, and its files
 
-An arm whose likelihoods alarm (`analysis.alarms`) is no evidence on bits per byte anywhere here.
+An arm whose likelihoods alarm (`analysis.report.alarms`) is no evidence on bits per byte anywhere
+here.
 """

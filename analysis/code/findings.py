@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from analysis.answers import Answer, answers
 from analysis.code.questions import decoding_comparisons, trained_comparisons
 from analysis.code.tables import CodeTables, code_tables
+from analysis.comparisons.answers import Answer, answers
 from analysis.study import StudyRecord
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.answers import Comparison
 from analysis.code.arms import BOTH, CAPACITY, DECODINGS, DRIVERS, VOCABULARY, trained
 from analysis.code.tables import BITS, COLLAPSE, PARSE, CodeTables
+from analysis.comparisons.answers import Comparison
 from analysis.metrics import MINUS
 
 RATE_MARGIN_POINTS = 10.0

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.answers import Answer, answers_table
-from analysis.answers_words import answer_cells
 from analysis.code import caveats, words
 from analysis.code.arms import BOTH, CAPACITY, DECODINGS, VOCABULARY, change_of
 from analysis.code.findings import CodeFindings
@@ -19,6 +17,8 @@ from analysis.code.tables import (
     PARSE_HUMAN,
     CodeTables,
 )
+from analysis.comparisons.answers import Answer, answers_table
+from analysis.comparisons.words import answer_cells
 from analysis.metrics import metric_info
 
 COMPLETIONS_SHOWN = 5

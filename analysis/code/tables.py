@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from analysis.alarms import alarms
+from analysis.report.alarms import alarms
 from analysis.statistics import t_interval
 from analysis.study import StudyRecord, metric_values
 from collapse.numerics.completion_classes import COMPLETION_CLASSES

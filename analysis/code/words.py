@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from analysis.answers import Answer
-from analysis.answers_words import ended, numbers
 from analysis.code.arms import DECODINGS, DRIVERS, change_of, trained
 from analysis.code.findings import CodeFindings
 from analysis.code.questions import INTERACTION, OUTCOMES, RATE_MARGIN_POINTS
 from analysis.code.tables import BITS, COLLAPSE, PARSE, PARSE_HUMAN, CodeTables
+from analysis.comparisons.answers import Answer
+from analysis.comparisons.words import ended, numbers
 from analysis.metrics import metric_info
 from collapse.figures.view import percent, written
 

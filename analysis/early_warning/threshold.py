@@ -7,7 +7,7 @@ that ``P(p > x) = P(Binomial(n, x) <= m)``: exactly the tail that the bound of C
 (1934) is made of. The bound therefore stays valid although the threshold was set by looking at the
 same scores. It is exact for exchangeable scores of seeds that were drawn independently; leaving
 each seed out of its own interval makes scores weakly dependent, so that here it is near exact:
-`tests/analysis/test_early_warning_threshold.py` shows by simulation what that is worth.
+`tests/analysis/early_warning/test_threshold.py` shows by simulation what that is worth.
 """
 
 from dataclasses import dataclass

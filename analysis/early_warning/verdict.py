@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analysis.claims.weighing import Status
 from analysis.early_warning.calibration import calibrate
 from analysis.early_warning.exceedance import FIRST_ALARM, Array
 from analysis.early_warning.indicators import Direction, Indicator, indicator_of
@@ -15,7 +16,6 @@ from analysis.events import EVENT_RULES, event_rule
 from analysis.metrics import metric_info
 from analysis.statistics import least_pairs, least_sign_flip_p
 from analysis.study import StudyRecord
-from analysis.weighing import Status
 from collapse.claims import Claim
 from collapse.errors import BadParameter
 

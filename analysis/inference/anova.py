@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from analysis.effects import PairedDifferences, paired_differences
+from analysis.claims.effects import PairedDifferences, paired_differences
 from analysis.statistics import holm, t_interval, t_p
 from analysis.study import StudyRecord, metric_values
 

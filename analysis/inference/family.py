@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.effects import Effect, PairedDifferences, effect, paired_differences
+from analysis.claims.effects import Effect, PairedDifferences, effect, paired_differences
 from analysis.inference.pairs import (
     EffectSize,
     equivalence_t_p,

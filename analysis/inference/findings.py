@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from analysis.findings import IncompleteChain, incomplete_chains
 from analysis.inference.anova import ArmsCompared, arms_compared
 from analysis.inference.family import (
     Contrast,
@@ -14,6 +13,7 @@ from analysis.inference.family import (
 from analysis.inference.links import LinkTable, link_table
 from analysis.inference.mixed import SlopeContrast, slope_contrast
 from analysis.inference.outcomes import leading_metrics, spectral_metrics, traditional_metrics
+from analysis.runs import IncompleteChain, incomplete_chains
 from analysis.statistics import ALPHA
 from analysis.study import StudyRecord
 

@@ -41,7 +41,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from statsmodels.regression.mixed_linear_model import MixedLM
 
-from analysis.effects import PairedDifferences
+from analysis.claims.effects import PairedDifferences
 from analysis.statistics import CONFIDENCE, sign_flip_p, t_interval, t_p
 from analysis.study import StudyRecord, chain_values, metric_values
 

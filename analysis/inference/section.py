@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from analysis.answers_words import signed
+from analysis.comparisons.words import signed
 from analysis.inference import words
 from analysis.inference.anova import ArmsCompared
 from analysis.inference.family import Contrast, contrasts_table

@@ -5,7 +5,7 @@ from itertools import groupby
 
 import numpy as np
 
-from analysis.answers_words import signed
+from analysis.comparisons.words import signed
 from analysis.inference.anova import Anova, ArmsCompared
 from analysis.inference.family import MOST_JOINT_PAIRS, Contrast
 from analysis.inference.findings import InferenceFindings

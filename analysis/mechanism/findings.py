@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.effects import Effect, effect, own_values, paired_differences
+from analysis.claims.effects import Effect, effect, own_values, paired_differences
 from analysis.metrics import is_error
 from analysis.study import StudyRecord, metric_values
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.effects import Effect, effect
+from analysis.claims.effects import Effect, effect
 from analysis.study import StudyRecord, metric_values
 
 PARTS = ("sampling", "fitting", "decoding")

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from analysis.answers_words import signed
-from analysis.effects import Effect
+from analysis.claims.effects import Effect
+from analysis.comparisons.words import signed
 from analysis.origins.findings import PARTS, WHOLE, OriginFindings
 from collapse.figures.view import written
 

@@ -2,8 +2,8 @@
 
 from dataclasses import astuple
 
-from analysis.answers import Answer
-from analysis.answers_words import signed
+from analysis.comparisons.answers import Answer
+from analysis.comparisons.words import signed
 from analysis.ranks.chains import COMPANIONS, PRIMARY_SITE
 from analysis.ranks.changes import MOST_IN_ONE
 from analysis.ranks.findings import RankFindings

@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from analysis.answers_words import numbers
+from analysis.comparisons.words import numbers
 from analysis.figures import Plate
 from analysis.ranks.figures import layers_plate, trajectory_plate, waterfall_plate
 from analysis.ranks.findings import RankFindings

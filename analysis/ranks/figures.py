@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from analysis.answers_words import numbers
+from analysis.comparisons.words import numbers
 from analysis.figures import Plate
 from analysis.ranks.caveats import fall_doubts
 from analysis.ranks.chains import chain_losses, chain_ranks, layer_ranks

@@ -5,7 +5,7 @@ from dataclasses import astuple, dataclass
 
 import pandas as pd
 
-from analysis.answers import Answer, answers
+from analysis.comparisons.answers import Answer, answers
 from analysis.ranks.chains import (
     COMPANIONS,
     chain_conditions,

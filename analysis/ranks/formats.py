@@ -1,4 +1,4 @@
-"""How numbers of ranks are written in sentences and tables, beside `analysis.answers_words`."""
+"""How numbers of ranks are written in sentences and tables, beside `analysis.comparisons.words`."""
 
 from analysis.metrics import MINUS
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.answers import Comparison
+from analysis.comparisons.answers import Comparison
 from analysis.ranks.chains import (
     PRIMARY,
     at_equal_loss,

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.answers import Answer, answers_table
-from analysis.answers_words import answer_cells, signed
+from analysis.comparisons.answers import Answer, answers_table
+from analysis.comparisons.words import answer_cells, signed
 from analysis.ranks import caveats, words
 from analysis.ranks.caveats import agrees, companion_of
 from analysis.ranks.chains import COMPANIONS

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from analysis.answers import Answer
-from analysis.answers_words import ended, numbers, signed
+from analysis.comparisons.answers import Answer
+from analysis.comparisons.words import ended, numbers, signed
 from analysis.ranks.findings import ArmChange, RankFindings
 from analysis.ranks.formats import between, correlation, tokens_in_words
 from analysis.ranks.gains import GainRelation

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from analysis.effects import Effect, effect, paired_differences
+from analysis.claims.effects import Effect, effect, paired_differences
 from analysis.statistics import ALPHA, CONFIDENCE
 from analysis.study import StudyRecord, metric_values
 

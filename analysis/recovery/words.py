@@ -1,6 +1,6 @@
 """What going back to human text mends, in sentences, and what that does not say."""
 
-from analysis.effects import Effect
+from analysis.claims.effects import Effect
 from analysis.metrics import MINUS, metric_info
 from analysis.recovery.findings import LINE, LOSSES, Recovery, RecoveryFindings
 

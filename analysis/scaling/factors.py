@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.answers import Answer, Comparison, answers
+from analysis.comparisons.answers import Answer, Comparison, answers
 from analysis.scaling.tables import OVERALL, ScalingTables
 from analysis.statistics import ALPHA, holm, t_interval, t_p
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.answers import Answer
+from analysis.comparisons.answers import Answer
 from analysis.scaling.dynamics import DYNAMICS_COLUMNS, Returns, returns
 from analysis.scaling.factors import Association, arm_answers, associations
 from analysis.scaling.laws import Law, power_law

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from analysis.answers import answers_table
-from analysis.answers_words import answer_cells, signed
+from analysis.comparisons.answers import answers_table
+from analysis.comparisons.words import answer_cells, signed
 from analysis.metrics import metric_info
 from analysis.metrics.tasks import TASKS
 from analysis.scaling import words

@@ -1,6 +1,6 @@
 """What a study of scaling says, in sentences made from its findings."""
 
-from analysis.answers_words import signed
+from analysis.comparisons.words import signed
 from analysis.metrics import MINUS, metric_info
 from analysis.metrics.tasks import TASKS
 from analysis.scaling.dynamics import Returns, is_score

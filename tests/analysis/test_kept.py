@@ -9,7 +9,7 @@ import pytest
 
 from analysis import recompute
 from analysis.kept import read_record, write_record
-from analysis.report import markdown_summary
+from analysis.report.writing import markdown_summary
 from analysis.study import StudyRecord
 from collapse.claims import claims_hash
 from collapse.errors import BadInput

@@ -1,0 +1,114 @@
+"""What may not be concluded from a study."""
+
+from analysis.claims.effects import Verdict
+from analysis.early_warning.verdict import LeadVerdict
+from analysis.runs import incomplete_chains
+from analysis.statistics import ALPHA, least_pairs, least_sign_flip_p
+from analysis.study import StudyRecord, is_measured, metric_values
+
+MUCH_CUT = 0.05
+"""Share of cut texts from which the report says so."""
+
+
+def cautions(record: StudyRecord, found: tuple[Verdict | LeadVerdict, ...]) -> tuple[str, ...]:
+    """What may NOT be concluded from this study, one sentence or two each."""
+    candidates = (
+        _too_few_seeds(record),
+        "Undecided is not refuted: the claim may be true or false, these chains cannot tell."
+        if any(verdict.status == "undecided" for verdict in found)
+        else "",
+        _several_claims(found),
+        "The claims were changed after the first chain ran: every verdict here is exploratory."
+        if record.claims_changed
+        else "",
+        _unequal_budgets(record),
+        _cut_samples(record),
+        _recursion_alone(record),
+        _incomplete(record),
+        _not_finite(record),
+        "All of this holds for the corpus, the model and the schedule under Settings; nothing "
+        "here says how far it carries to others.",
+    )
+    return tuple(caution for caution in candidates if caution)
+
+
+def _too_few_seeds(record: StudyRecord) -> str:
+    n, enough = len(record.seeds), least_pairs()
+    if n >= enough:
+        return ""
+    return (
+        f"With {n} seed{'s' * (n != 1)} no difference can be told from chance at the "
+        f"{100 * ALPHA:.0f} % level, however large: the smallest p a sign-flip test can reach is "
+        f"{least_sign_flip_p(n):.3g}. {enough} seeds would reach {least_sign_flip_p(enough):.3g}."
+    )
+
+
+def _several_claims(found: tuple[Verdict | LeadVerdict, ...]) -> str:
+    decided = sum(verdict.status != "undecided" for verdict in found)
+    if len(found) < 2 or not decided:
+        return ""
+    return (
+        f"{len(found)} claims were each judged at the {100 * ALPHA:.0f} % level, without a "
+        f"correction for their number: the chance of a wrong verdict somewhere may be as high as "
+        f"{100 * min(1.0, ALPHA * len(found)):.0f} %."
+    )
+
+
+def _unequal_budgets(record: StudyRecord) -> str:
+    """Arms may be compared only where they read equally much; `accumulate` never does."""
+    budgets = ("text/tokens_offered", "train/tokens_seen")
+    rows = record.measurements
+    compared = rows["generation"] >= int(record.is_recursion)
+    later = rows[rows["metric"].isin(budgets) & compared]
+    different = later.groupby(["metric", "generation"])["value"].nunique() > 1
+    if not different.any():
+        return ""
+    names = " and ".join(sorted(different[different].index.get_level_values("metric").unique()))
+    return (
+        f"The arms did not read equally much ({names} differ between arms or seeds): a difference "
+        "between them may be one of budget."
+    )
+
+
+def _cut_samples(record: StudyRecord) -> str:
+    """Text that was cut at the length limit teaches the next generation to stop anywhere."""
+    cut, kept = (metric_values(record, f"synthesis/{name}") for name in ("cut", "kept"))
+    share = float((cut / kept).max()) if len(cut) and len(kept) else 0.0
+    if share <= MUCH_CUT:
+        return ""
+    return (
+        f"Up to {100 * share:.0f} % of a generation's synthetic texts were cut at max_new_tokens: "
+        "part of the decline is the cutting, not the recursion."
+    )
+
+
+def _recursion_alone(record: StudyRecord) -> str:
+    """A fresh control receives new information and a static one does not."""
+    missing = [arm for arm in ("fresh", "static") if arm not in record.arms]
+    if not missing or len(record.arms) < 2 or not record.is_recursion:
+        return ""
+    return (
+        "That recursion itself is the cause is claimed only beyond both controls, fresh and "
+        f"static; this study has no arm {' and no arm '.join(missing)}."
+    )
+
+
+def _incomplete(record: StudyRecord) -> str:
+    broken = incomplete_chains(record)
+    if not broken:
+        return ""
+    n = sum(len(record.seeds_of(arm)) for arm in record.arms)
+    return (
+        f"{len(broken)} of {n} chains did not reach generation {record.generations}; they are "
+        "listed in the report and count as missing, not as zero."
+    )
+
+
+def _not_finite(record: StudyRecord) -> str:
+    lost = int((~is_measured(record.measurements["value"])).sum())
+    if not lost:
+        return ""
+    return (
+        f"{lost} measured value{'s were' if lost != 1 else ' was'} infinite or not a number, and "
+        "left out of means and tests."
+    )
