@@ -1,5 +1,8 @@
 """The excess over the control before and after chains went back to human text."""
 
+from textwrap import fill
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -13,6 +16,9 @@ from analysis.recovery.findings import RecoveryFindings, excess_by_generation
 from analysis.recovery.words import title
 from analysis.statistics import LEAST_FOR_INTERVAL, drawn_spread
 from collapse.figures.style import INK, SMALL_PT, SOFT, dress, legend_below, new_figure
+
+RING: dict[str, Any] = {"marker": "o", "ms": 12, "mfc": "none", "mec": INK}
+PANEL_CHARACTERS = 46
 
 
 def recovery_plates(found: RecoveryFindings) -> tuple[Plate, ...]:
@@ -60,7 +66,8 @@ def draw(found: RecoveryFindings, said: str, table: pd.DataFrame) -> Figure:
             axes.set_xlabel("generation")
     styles = {arm: arm_style(found.record, arm) for arm in found.arms}
     lines = [Line2D([], [], lw=2.2, ms=6.5, label=arm, **style) for arm, style in styles.items()]
-    legend_below(figure, lines, columns=min(len(lines), 5))
+    lines.append(Line2D([], [], lw=0, label="its last on own text", **RING))
+    legend_below(figure, lines, columns=min(len(lines), 4))
     return figure
 
 
@@ -77,9 +84,9 @@ def _panel(axes: Axes, found: RecoveryFindings, metric: str, table: pd.DataFrame
         axes.plot(line["generation"], scale * line["mean"], lw=2.0, ms=5.5, **style)
         if arm in switched:
             turn = line[line["generation"] == switched[arm].switch - 1]
-            axes.plot(turn["generation"], scale * turn["mean"], "o", ms=12, mfc="none", mec=INK)
-    label = f"{info.label}, difference" + (f" ({unit})" if unit else "")
-    axes.set_title(label, loc="left", fontsize=SMALL_PT, color=INK)
+            axes.plot(turn["generation"], scale * turn["mean"], **RING)
+    label = f"{info.label}, minus {found.record.control}" + (f" ({unit})" if unit else "")
+    axes.set_title(fill(label, PANEL_CHARACTERS), loc="left", fontsize=SMALL_PT, color=INK)
     axes.axhline(0, color=SOFT, lw=0.8)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     dress(axes)
