@@ -14,6 +14,8 @@ from pathlib import Path
 import mlflow
 import pytest
 
+from analysis.metrics import is_error
+from collapse.parameters.metric_names import require_metric
 from tests.conftest import MICRO, ROOT, environment, open_door
 
 CHAIN = "quickstart.replace.seed0"
@@ -201,6 +203,13 @@ def test_arms_of_a_study_stand_on_one_generation_0(undisturbed: Path) -> None:
     for name in ("human/nll_nats", "truth/kl_nats_per_token", "quality/distinct_2"):
         first = [numbers[f"quickstart.{arm}.seed0", name, 0] for arm in ("replace", "fresh")]
         assert first[0] == first[1]
+
+
+def test_a_claim_may_be_about_whatever_chains_keep(undisturbed: Path) -> None:
+    kept = {name for _, name, _ in values(undisturbed) if not is_error(name)}
+    assert kept
+    for name in kept:
+        require_metric(name, "claim")
 
 
 def test_arms_are_offered_equally_many_tokens(undisturbed: Path) -> None:

@@ -10,18 +10,9 @@ from collapse.errors import BadParameter
 from collapse.parameters.doors import DOORS, PROBES
 from collapse.parameters.fields import about, default_of, is_name, parameter_fields
 from collapse.parameters.groups import ARM_KINDS
+from collapse.parameters.metric_names import MEASURED_BY, require_metric
 from collapse.parameters.parse import build, require_known, value_of
 from collapse.parameters.yaml_text import listed, mapping, nearest, read_yaml, shown
-
-MEASURED_BY = {
-    **dict.fromkeys(("quality", "human", "own", "truth"), "quality"),
-    **dict.fromkeys(("hessian", "gauss_newton", "pyhessian"), "hessian"),
-    **dict.fromkeys(("gradient", "drift", "cka", "landscape"), "mechanism"),
-    "svd": "svd_probe",
-    "surgery": "surgery",
-    "benchmark": "benchmark",
-}
-"""The first word of a metric's name to the probe that measures it."""
 
 STUDIES = Path(__file__).resolve().parents[2] / "studies"
 
@@ -188,6 +179,7 @@ def _check_measured(study: StudyFile) -> None:
                 f"is {last}: name that or an earlier one, or raise generations"
             )
         for metric in filter(None, (claim.indicator, claim.event)):
+            require_metric(metric, f"claim {claim.id!r}")
             probe = MEASURED_BY.get(metric.partition("/")[0])
             if probe and probe not in study.probes:
                 raise BadParameter(

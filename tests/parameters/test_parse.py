@@ -99,7 +99,7 @@ def test_unknown_study_names_the_known_ones() -> None:
 def test_claims_hash_changes_with_a_claim(tmp_path) -> None:
     text = (
         "arms: {replace: {}, fresh: {}}\ncontrol: fresh\nclaims:\n"
-        "  - {id: a, statement: s, indicator: i, direction: increase, margin: 0.05,"
+        "  - {id: a, statement: s, indicator: train/loss_nats, direction: increase, margin: 0.05,"
         " contrast: [replace, fresh], refuted_if: r}\n"
     )
     for name, content in (("one", text), ("two", text.replace("0.05", "0.06"))):
@@ -128,7 +128,7 @@ def test_a_scale_may_change_arms_one_setting_at_a_time(tmp_path) -> None:
 def test_a_claim_is_on_two_arms_or_on_one(tmp_path) -> None:
     text = (
         "arms: {replace: {}, fresh: {}}\ncontrol: fresh\nclaims:\n"
-        "  - {id: a, statement: s, indicator: i, direction: increase, margin: 0.05,"
+        "  - {id: a, statement: s, indicator: train/loss_nats, direction: increase, margin: 0.05,"
         " contrast: [fresh], refuted_if: r}\n"
     )
     file = tmp_path / "one.yaml"
@@ -152,7 +152,7 @@ def test_every_study_can_be_planned_at_every_scale(path) -> None:
 
 def test_a_scale_may_leave_arms_out_and_add_claims(tmp_path) -> None:
     claim = (
-        "{id: %s, statement: s, indicator: i, direction: increase, margin: 1,"
+        "{id: %s, statement: s, indicator: train/loss_nats, direction: increase, margin: 1,"
         " contrast: [%s, fresh], refuted_if: r}"
     )
     file = tmp_path / "mine.yaml"
