@@ -16,7 +16,6 @@ from analysis.early_warning.leads import ArmLeads
 from analysis.early_warning.tables import curve_table
 from analysis.early_warning.trajectories import trajectory_plate
 from analysis.figures import Plate
-from analysis.metrics import metric_info
 from collapse.figures.style import (
     FAINT,
     INK,
@@ -58,7 +57,7 @@ def lead_plate(one: EventWarning) -> Plate:
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(*limits)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel("lead of the alarm over the event (generations; left of 0 it comes too late)")
+    axes.set_xlabel("lead over the event (generations; below 0: too late)")
     dress(axes)
     axes.grid(axis="x", color=FAINT, lw=0.7)
     _false_alarm_column(axes, rows)
@@ -75,7 +74,7 @@ def trade_plate(one: EventWarning) -> Plate:
     """What every number of false alarms buys in lead, for the primary indicator and its rivals."""
     chosen = one.pictured
     title = _trade_title(one, chosen)
-    figure = new_figure(title, 4.8)
+    figure = new_figure(title, 5.2)
     axes = figure.subplots()
     axes.axhline(0, color=INK, lw=1.2)
     handles, shared = [], set()
@@ -92,7 +91,7 @@ def trade_plate(one: EventWarning) -> Plate:
         row = one.table[one.table["indicator"] == metric].iloc[0]
         paid = "" if np.isnan(row["gradients"]) else f", {words.cost_of(row['gradients'])}"
         never = "" if len(seen) else " (no lead that is known)"
-        label = f"{metric_info(metric).label}{paid}{never}"
+        label = f"{words.brief(metric)}{paid}{never}"
         handles.append(Line2D([], [], label=label, **look, **_LINE))
         shared |= set(100 * curve.loc[curve["is_shared"], "rate"])
     for rate in sorted(shared):
@@ -101,7 +100,7 @@ def trade_plate(one: EventWarning) -> Plate:
     axes.set_ylabel("median lead (generations)")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     dress(axes)
-    legend_below(figure, handles, columns=2)
+    legend_below(figure, handles, columns=1)
     return Plate(f"trade_{_stem(one)}", title, _trade_caption(curves), figure)
 
 
@@ -137,7 +136,7 @@ def _false_alarm_column(axes: Axes, rows: pd.DataFrame) -> None:
 def _trade_title(one: EventWarning, chosen: Sequence[ArmLeads]) -> str:
     """Leads at the false alarms that all share."""
     rows = one.table.set_index("indicator").loc[[leads.indicator.metric for leads in chosen]]
-    told = [f"{metric_info(str(name)).label} {words.lead_of(row)}" for name, row in rows.iterrows()]
+    told = [f"{words.brief(str(name))} {words.lead_of(row)}" for name, row in rows.iterrows()]
     return (
         f"At equally many false alarms, generations of lead over {one.events.rule.short} under "
         f"{one.events.arm}: {'; '.join(told)}"
@@ -162,7 +161,7 @@ def _look_of(metric: str) -> dict[str, Any]:
 
 
 def _named(row: pd.Series) -> str:
-    label = metric_info(str(row["indicator"])).label
+    label = words.brief(str(row["indicator"]))
     return f"{label} (oracle)" if row["is_oracle"] else label
 
 

@@ -10,8 +10,8 @@ from matplotlib.ticker import NullLocator
 from analysis.early_warning.exceedance import prediction_z
 from analysis.early_warning.findings import EventWarning
 from analysis.early_warning.leads import ArmLeads
+from analysis.early_warning.words import brief
 from analysis.figures import Plate
-from analysis.metrics import metric_info
 from collapse.figures.style import INK, PALETTE, SMALL_PT, SOFT, dress, legend_below, new_figure
 
 _Z_TICKS = (-100, -20, -5, -2, 0, 2, 5, 20, 100, 500, 2000)
@@ -69,9 +69,10 @@ def _draw_trajectories(axes: Axes, leads: ArmLeads) -> None:
     axes.set_yticks([tick for tick in _Z_TICKS if low <= tick <= high])
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_locator(NullLocator())
-    info = metric_info(leads.indicator.metric)
     way = "falling" if leads.indicator.sign < 0 else "rising"
-    axes.set_title(f"{info.label}, {way}", loc="left", fontsize=SMALL_PT, color=INK)
+    axes.set_title(
+        f"{brief(leads.indicator.metric)}, {way}", loc="left", fontsize=SMALL_PT, color=INK
+    )
     axes.set_xticks(generations)
     axes.set_ylabel("z (sd)")
     dress(axes)
@@ -81,5 +82,5 @@ def _trajectory_title(one: EventWarning, chosen: Sequence[ArmLeads]) -> str:
     told = []
     for leads in chosen:
         row = one.table[one.table["indicator"] == leads.indicator.metric].iloc[0]
-        told.append(f"{row['alarms']:.0f} of {row['chains']} by {leads.indicator.label}")
+        told.append(f"{row['alarms']:.0f} of {row['chains']} by {brief(leads.indicator.metric)}")
     return f"Chains of {one.events.arm} that alarm: {'; '.join(told)}"

@@ -233,7 +233,7 @@ def _left_out(record: StudyRecord, leads: ArmLeads) -> tuple[str, ...]:
     return tuple(
         f"{count_of(seeds)} left out: {why}."
         for seeds, why in (
-            (unresolved, "when its event came is unresolved, as the generation before has no look"),
+            (unresolved, "the event came at generation 1 or after a gap, too soon to be led"),
             (broken, f"{leads.indicator.label} or the event was not measured"),
         )
         if seeds

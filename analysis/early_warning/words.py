@@ -120,7 +120,7 @@ def _of_event(found: WarningFindings, one: EventWarning) -> str:
     if len(came):
         text += f", at generation {span_of(came)}"
     if unresolved:
-        text += f", and to {unresolved} at a time that is unresolved"
+        text += f", and to {unresolved} at generation 1 or after a gap, too soon to be led"
     return f"{text} (of {found.record.generations} generations)."
 
 
@@ -154,6 +154,11 @@ def _of_pair(pair: LeadComparison) -> str:
 
 def _label(metric: object) -> str:
     return metric_info(str(metric)).label
+
+
+def brief(metric: str) -> str:
+    """A metric's label for a title or a panel, without how it was averaged."""
+    return metric_info(metric).label.removesuffix(", mean over heads")
 
 
 def _best(one: EventWarning) -> pd.Series | None:

@@ -211,7 +211,7 @@ def test_unresolved_events_are_counted_in_words() -> None:
     early = warning_findings(chains(courses))
     assert early is not None
     text = "\n".join(warning_lines(early))
-    assert "came to 0 of 12 chains, and to 12 at a time that is unresolved" in text
+    assert "came to 0 of 12 chains, and to 12 at generation 1 or after a gap" in text
     assert "12 times an event came before anything could have been seen" in text
 
 

@@ -120,7 +120,7 @@ def test_neither_alarm_nor_event_says_nothing() -> None:
 def test_events_at_generation_1_are_unresolved_and_in_no_estimate() -> None:
     verdict = judge_lead(lead_claim(), chains(with_event_at(1)))
     assert (verdict.status, verdict.estimate, verdict.n_seeds) == ("undecided", None, 0)
-    assert "unresolved" in why(verdict)
+    assert "too soon to be led" in why(verdict)
 
 
 def test_events_before_any_alarm_could_lead_them_refute_nothing() -> None:
