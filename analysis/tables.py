@@ -68,6 +68,17 @@ def over_seeds(record: StudyRecord, metric: str) -> pd.DataFrame:
     return table.loc[order]
 
 
+def seeds_in_words(record: StudyRecord) -> str:
+    """How many seeds were planned, and the arms with fewer."""
+    most = len(record.seeds)
+    fewer = {arm: n for arm in record.arms if (n := len(record.seeds_of(arm))) < most}
+    told = [
+        f"{n} under {', '.join(arm for arm, own in fewer.items() if own == n)}"
+        for n in sorted(set(fewer.values()), reverse=True)
+    ]
+    return f"{most} seed{'s' * (most != 1)}" + (f" ({'; '.join(told)})" if told else "")
+
+
 def mean_and_sd(record: StudyRecord, metric: str) -> pd.DataFrame:
     """One metric as text: rows arms, columns generations, cells "mean ± sd".
 
@@ -78,7 +89,7 @@ def mean_and_sd(record: StudyRecord, metric: str) -> pd.DataFrame:
     for key, row in table.iterrows():
         arm, generation = key if isinstance(key, tuple) else (key, 0)
         spread = "" if np.isnan(row["sd"]) else f" ± {info.write_bare(row['sd'])}"
-        few = f" (n = {row['n']:.0f})" if row["n"] < len(record.seeds) else ""
+        few = f" (n = {row['n']:.0f})" if row["n"] < len(record.seeds_of(str(arm))) else ""
         percent = " %" if info.is_share else ""
         cells.loc[arm, generation] = f"{info.write_bare(row['mean'])}{spread}{percent}{few}"
     return cells

@@ -22,7 +22,7 @@ from analysis.report.sections import TEMPLATES
 from analysis.runs import incomplete_chains, ledger, run_conditions, run_counts
 from analysis.statistics import ALPHA
 from analysis.study import StudyRecord
-from analysis.tables import LEADING_METRICS, mean_and_sd, measured_metrics
+from analysis.tables import LEADING_METRICS, mean_and_sd, measured_metrics, seeds_in_words
 
 SAMPLES_SHOWN = 3
 SAMPLE_CHARACTERS = 700
@@ -87,6 +87,7 @@ def render(
             checks=checks,
             checks_in_words=positive_control_in_words(checks),
             tables=_metric_tables(record),
+            seeds=seeds_in_words(record),
             # Contrasts that have a section of their own are not told twice.
             effects=[] if "inference" in sections else _effect_rows(record),
             events=_event_rows(record),

@@ -14,7 +14,7 @@ from analysis.report.results_page import results_page
 from analysis.report.sections import Section, sections
 from analysis.runs import incomplete_chains, run_counts
 from analysis.study import StudyRecord
-from analysis.tables import mean_and_sd, measured_metrics
+from analysis.tables import mean_and_sd, measured_metrics, seeds_in_words
 from collapse.errors import StoreError
 from collapse.figures.style import png_bytes
 
@@ -133,8 +133,8 @@ def _markdown_table(record: StudyRecord) -> list[str]:
     for metric in metrics:
         for arm, cells in mean_and_sd(record, metric)[ends].iterrows():
             lines.append(f"| {metric} | {arm} | " + " | ".join(cells) + " |")
-    n = len(record.seeds)
-    return [*lines, "", f"Mean ± sd over {n} seeds." if n > 1 else "One seed.", ""]
+    is_one = len(record.seeds) == 1
+    return [*lines, "", "One seed." if is_one else f"Mean ± sd over {seeds_in_words(record)}.", ""]
 
 
 def _one_line(text: str) -> str:

@@ -46,10 +46,10 @@ def page(record: StudyRecord, tmp_path_factory: pytest.TempPathFactory) -> tuple
     return write_report(record, folder).read_text(encoding="utf-8"), folder
 
 
-def test_page_has_a_section_of_code_before_the_samples(page: tuple[str, Path]) -> None:
+def test_page_has_a_section_of_code_before_the_numbers(page: tuple[str, Path]) -> None:
     text, folder = page
     parts = re.findall(r"<h2[^>]*id=\"(\w+)\"", text)
-    assert parts.index("code") == parts.index("samples") - 1
+    assert parts.index("code") == parts.index("numbers") - 1
     said = read(text).text
     for words in (
         "Less text raises collapse by 36.0 points",

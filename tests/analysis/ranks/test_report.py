@@ -42,7 +42,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
 def test_page_has_a_section_of_ranks_and_no_other_figures(page: tuple[str, Path]) -> None:
     text, folder = page
     parts = re.findall(r"<h2[^>]*id=\"(\w+)\"", text)
-    assert parts.index("ranks") == parts.index("samples") - 1
+    assert parts.index("ranks") == parts.index("numbers") - 1
     assert "figures" not in parts  # one training a chain has no course over generations
     said = read(text).text
     for words in (

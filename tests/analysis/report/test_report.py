@@ -81,7 +81,7 @@ def test_page_has_its_parts_in_order(page: tuple[str, Path]) -> None:
     text, _ = page
     found = re.findall(r"<h2[^>]*id=\"(\w+)\"", text)
     assert found == [
-        "verdict", "control", "numbers", "warnings", "inference", "figures", "samples", "runs",
+        "verdict", "control", "warnings", "inference", "figures", "numbers", "samples", "runs",
         "settings", "methods", "again",
     ]  # fmt: skip
     said = read(text).text
