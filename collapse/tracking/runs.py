@@ -25,6 +25,8 @@ from collapse.tracking.store import ARTIFACTS, DEFAULT_URI, first_line, tracking
 OPENING_TAG = "opening"
 """On each run another value: a run that was made and whose answer was lost is known by it."""
 MODEL_TAG = "model_uri"
+RUNS_A_PAGE = 1000
+"""A store hands out no more at once than it likes: the rest comes by pages."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,20 @@ def find_runs(experiment: str, tags: Mapping[str, Any]) -> list[Run]:
     known = client().get_experiment_by_name(experiment)
     if known is None:
         return []
-    return list(
-        client().search_runs(
-            [known.experiment_id], query, max_results=1000, order_by=["attributes.start_time DESC"]
+    found: list[Run] = []
+    page_token = None
+    while True:
+        page = client().search_runs(
+            [known.experiment_id],
+            query,
+            max_results=RUNS_A_PAGE,
+            order_by=["attributes.start_time DESC"],
+            page_token=page_token,
         )
-    )
+        found += page
+        page_token = page.token
+        if not page_token:
+            return found
 
 
 def find_finished(experiment: str, fingerprint: str) -> Run | None:

@@ -56,6 +56,15 @@ def test_what_died_is_closed_and_what_lives_is_left(label) -> None:
     assert runs.client().get_run(alive).info.status == "RUNNING"
 
 
+def test_all_runs_are_found_however_many_a_page_holds(label, monkeypatch) -> None:
+    monkeypatch.setattr(runs, "RUNS_A_PAGE", 2)
+    made = [runs.open_run(label).info.run_id for _ in range(5)]
+    found = runs.find_runs(label.experiment, {"run_kind": "stage"})
+    assert sorted(run.info.run_id for run in found) == sorted(made)
+    as_of_a_dead_process(made[0])  # the oldest, on the last page
+    assert runs.close_dead(label.experiment) == [made[0]]
+
+
 def test_only_a_finished_run_is_reused(label) -> None:
     run_id = runs.open_run(label).info.run_id
     assert runs.find_finished(label.experiment, "f") is None
