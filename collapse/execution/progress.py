@@ -32,32 +32,42 @@ class Course:
     FIRST_SECONDS = 30.0
     LATER = 1.5
     """Each line comes after so many times what had passed at the one before."""
+    TELLING = 0.02
+    """From this share of the work on, the time it took tells what is left."""
 
     def __init__(self, what: str, total: int) -> None:
-        self._what, self._total, self._done = what, total, 0
+        self._what, self._total, self._done, self._found = what, total, 0, 0
         self._started, self._next = time.monotonic(), self.FIRST_SECONDS
         self._bar = tqdm(
             total=total,
             desc=what,
-            bar_format="{desc} |{bar}| {percentage:3.0f}% [{elapsed}<{remaining}]",
+            bar_format="{desc} |{bar}| {percentage:3.0f}% [{elapsed}{postfix}]",
             disable=not sys.stderr.isatty(),
         )
 
-    def advance(self, weight: int) -> None:
-        """A step of this weight is done."""
+    def advance(self, weight: int, *, found: bool = False) -> None:
+        """A step of this weight is done, or was found done: that took no time and tells none."""
         self._done += weight
+        if found:
+            self._found += weight
         self._bar.update(weight)
 
     def show(self) -> None:
         """Bring the bar up to date, or say a line where it is time."""
-        self._bar.refresh()
         passed = time.monotonic() - self._started
+        left = self._left(passed)
+        self._bar.set_postfix_str(left)
         if not self._bar.disable or passed < self._next or not self._done:
             return
         self._next = self.LATER * passed
-        left = passed * (self._total / self._done - 1)
-        since, until = (tqdm.format_interval(seconds) for seconds in (passed, left))
-        say(f"{self._what}: {self._done / self._total:.0%} after {since}, about {until} left")
+        since = f"{self._done / self._total:.0%} after {tqdm.format_interval(passed)}"
+        say(f"{self._what}: {since}{left and ', ' + left}")
+
+    def _left(self, passed: float) -> str:
+        worked, work = self._done - self._found, self._total - self._found
+        if not worked or worked < self.TELLING * work:
+            return ""
+        return f"about {tqdm.format_interval(passed * (work / worked - 1))} left"
 
     def close(self) -> None:
         """Take the bar away."""

@@ -100,7 +100,8 @@ def walk_together(walk: Walk, plan: Plan, make_task: MakeTask, crew: Crew) -> No
             for number, found in crew.finished(seconds=1):
                 step = running.pop(number)
                 walk.settle(step, found)
-                course.advance(weight(step))
+                reused = isinstance(found, Outcome) and found.reused
+                course.advance(weight(step), found=reused)
             course.show()
     except BaseException:
         crew.stop()
