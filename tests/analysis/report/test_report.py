@@ -259,3 +259,17 @@ def test_methods_are_those_of_the_study(page: tuple[str, Path]) -> None:
     assert "distinct-n" in said
     assert "Stochastic Lanczos" not in said
     assert "MAUVE" not in said
+
+
+def test_samples_of_the_first_seed_show_start_and_end_and_fold_the_rest(
+    page: tuple[str, Path],
+) -> None:
+    text, _ = page
+    record = made_up_study()
+    samples = text[text.index('id="samples"') : text.index('id="runs"')]
+    first = samples[: samples.index("<details")]
+    generations = range(record.generations + 1)
+    shown = [one for one in generations if f"<h3>Generation {one}</h3>" in first]
+    assert shown == [0, record.generations]
+    for one in generations:
+        assert samples.count(f"<h3>Generation {one}</h3>") == len(record.seeds)
