@@ -246,6 +246,29 @@ def test_other_models_sample_without_their_own_settings_and_global_state(kind):
     assert sample_tokens(model, prompts, **settings) == texts
 
 
+OWN_SETTINGS = {
+    "eos_token_id": 7, "suppress_tokens": list(range(3, 25)), "bad_words_ids": [[7]],
+    "forced_eos_token_id": 7, "sequence_bias": [[[7], 50.0]], "guidance_scale": 3.0,
+    "exponential_decay_length_penalty": (2, 5.0), "max_time": 1e-9, "num_return_sequences": 2,
+    "return_dict_in_generate": True, "stop_strings": ["a"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("setting", OWN_SETTINGS)
+def test_no_setting_of_the_model_speaks_where_ours_says_nothing(setting):
+    """An end token of its own, above all: transformers fills in what a configuration leaves out."""
+    torch.manual_seed(0)
+    model, prompts = FOREIGN["gpt2"]().eval(), some_prompts(6)
+    settings = {"max_new_tokens": 15, "eos_token_id": None, "seed": 2}
+    model.generation_config.eos_token_id = None
+    texts = sample_tokens(model, prompts, **settings)
+    assert all(len(text) == 15 for text in texts)
+    own = model.generation_config
+    setattr(own, setting, OWN_SETTINGS[setting])
+    assert sample_tokens(model, prompts, **settings) == texts
+    assert model.generation_config is own
+
+
 def test_without_the_causal_mask_every_step_sees_the_whole_text_anew():
     model = small(causal=False)
     (text,) = sample_tokens(

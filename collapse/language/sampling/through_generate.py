@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -88,13 +89,29 @@ def _complete(
             [request.uniforms for request in batch], dtype=torch.float64, device=model.device
         )
         choosers.append(ChooseByUniforms(decoding, uniforms_BxS))
-    written = model.generate(
-        torch.tensor(ids, device=model.device),
-        attention_mask=torch.tensor(mask, device=model.device),
-        generation_config=_plain_generation(model, steps, eos_token_ids, decoding.beams),
-        logits_processor=choosers,
-    )[:, longest:].tolist()
+    with _without_own_settings(model):
+        written = model.generate(
+            torch.tensor(ids, device=model.device),
+            attention_mask=torch.tensor(mask, device=model.device),
+            generation_config=_plain_generation(model, steps, eos_token_ids, decoding.beams),
+            logits_processor=choosers,
+        )[:, longest:].tolist()
     return [_until_end(tokens, eos_token_ids) for tokens in written]
+
+
+@contextmanager
+def _without_own_settings(model: PreTrainedModel) -> Iterator[None]:
+    """The model without its own defaults of generation, which it gets back.
+
+    ``generate`` takes from them whatever a given configuration leaves at None: an end of text where
+    none was to be, tokens never to be written, a limit of time.
+    """
+    own = model.generation_config
+    model.generation_config = GenerationConfig()
+    try:
+        yield
+    finally:
+        model.generation_config = own
 
 
 def _plain_generation(
