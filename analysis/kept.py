@@ -49,7 +49,8 @@ def write_record(record: StudyRecord, folder: Path) -> None:
 def read_record(folder: Path) -> StudyRecord:
     """Read what `write_record` wrote.
 
-    A record whose claims are not those that were hashed before the first chain is marked so.
+    A record whose claims are not those that were hashed before the first chain, if any were, is
+    marked so.
 
     Raises:
         BadInput: it is not there, or not a record.
@@ -61,7 +62,7 @@ def read_record(folder: Path) -> StudyRecord:
             Claim(**{**claim, "contrast": tuple(claim["contrast"])})
             for claim in description.pop("claims")
         )
-        description["claims_changed"] |= claims_hash(claims) != description["claims_hash"]
+        description["claims_changed"] |= description["claims_hash"] not in {"", claims_hash(claims)}
         tables = {one.stem: pd.read_parquet(one) for one in sorted(folder.glob("*.parquet"))}
         ranks = {k.removeprefix(RANKS): v for k, v in tables.items() if k.startswith(RANKS)}
         own: dict[str, Any] = {k: v for k, v in tables.items() if not k.startswith(RANKS)}

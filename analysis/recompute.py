@@ -23,11 +23,12 @@ def main(words: list[str] | None = None) -> int:
     try:
         record = read_record(given.record)
         found = sections(record)
-        path = write_report(record, given.to, found)
+        summary = markdown_summary(record, found)
+        path = write_report(record, given.to, found, summary)
     except CollapseError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    print(markdown_summary(record, found))
+    print(summary)
     print(path.absolute())
     return 0
 

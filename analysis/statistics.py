@@ -14,7 +14,8 @@ CONFIDENCE = 0.95
 LEAST_FOR_INTERVAL = 3
 """Of two values an interval is so wide that a figure shows the values themselves."""
 _MOST_PAIRS = 40
-_MOST_JOINT_PAIRS = 16
+MOST_JOINT_PAIRS = 16
+"""More have too many joint patterns of signs to count."""
 
 
 def t_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> tuple[float, float] | None:
@@ -189,8 +190,10 @@ def max_t_p(differences_NxM: ArrayLike) -> NDArray[np.float64]:
     2^n patterns are counted.
 
     A comparison's statistic is ``|sum d| / sqrt(sum d^2)``. Where all have the same pairs it
-    orders as Student's t does; its variance under flips is 1 for any number of pairs, so that a
-    comparison with few pairs does not drown the others.
+    orders as Student's t does. Its variance under flips is 1 for any number of pairs n, so that a
+    comparison with few pairs does not drown the others; but it is sqrt(n) at most, which others of
+    more pairs pass by chance: beside them few pairs may never reach a small p, however large the
+    effect (see :func:`least_family_p`).
 
     Args:
         differences_NxM: one row a pair, one column a comparison; nan where it lacks the pair.
@@ -202,10 +205,10 @@ def max_t_p(differences_NxM: ArrayLike) -> NDArray[np.float64]:
         BadParameter: not two axes, no pairs, or more than 16.
     """
     values_NxM = np.asarray(differences_NxM, dtype=float)
-    if values_NxM.ndim != 2 or not 1 <= len(values_NxM) <= _MOST_JOINT_PAIRS:
+    if values_NxM.ndim != 2 or not 1 <= len(values_NxM) <= MOST_JOINT_PAIRS:
         raise BadParameter(
             f"differences have the shape {values_NxM.shape}: (pairs, comparisons) is due, "
-            f"1 to {_MOST_JOINT_PAIRS} pairs"
+            f"1 to {MOST_JOINT_PAIRS} pairs"
         )
     known_NxM = np.isfinite(values_NxM)
     filled_NxM = np.where(known_NxM, values_NxM, 0.0)
@@ -215,6 +218,81 @@ def max_t_p(differences_NxM: ArrayLike) -> NDArray[np.float64]:
     flipped_PxM = np.abs(_sign_patterns(len(values_NxM)) @ unit_NxM)
     p_M = step_down_p(np.abs(unit_NxM.sum(axis=0)), flipped_PxM)
     return np.where(known_NxM.any(axis=0), p_M, np.nan)
+
+
+def family_p(differences_NxM: ArrayLike) -> NDArray[np.float64]:
+    """Two-sided p of M comparisons corrected for their number: max-T, or Holm where it is too much.
+
+    Args:
+        differences_NxM: one row a pair, one column a comparison; nan where it lacks the pair.
+
+    Returns:
+        (M,), by :func:`max_t_p` up to 16 pairs, beyond by :func:`holm` of sign-flip p's; nan for a
+        comparison without pairs.
+
+    Raises:
+        BadParameter: no pairs, or more than 40 in a comparison.
+    """
+    values_NxM = np.asarray(differences_NxM, dtype=float)
+    return max_t_p(values_NxM) if _is_joint(values_NxM) else holm(_own_p(values_NxM))
+
+
+def least_family_p(differences_NxM: ArrayLike) -> NDArray[np.float64]:
+    """The :func:`family_p` that each comparison would have were all its differences alike.
+
+    No effect is larger, seen by so many pairs. The others stay as they are: one that is weaker and
+    tested after another that holds can, in a narrow gap, get a little less.
+
+    Args:
+        differences_NxM: one row a pair, one column a comparison; nan where it lacks the pair.
+
+    Returns:
+        (M,); nan for a comparison without pairs.
+
+    Raises:
+        BadParameter: no pairs, or more than 40 in a comparison.
+    """
+    values_NxM = np.asarray(differences_NxM, dtype=float)
+    least = _least_joint_p if _is_joint(values_NxM) else _least_holm_p
+    return least(values_NxM, np.isfinite(values_NxM).sum(axis=0))
+
+
+def _is_joint(values_NxM: NDArray[np.float64]) -> bool:
+    return len(values_NxM) <= MOST_JOINT_PAIRS
+
+
+def _own_p(values_NxM: NDArray[np.float64]) -> NDArray[np.float64]:
+    known = [column[np.isfinite(column)] for column in values_NxM.T]
+    return np.array([sign_flip_p(some) if some.size else np.nan for some in known])
+
+
+def _least_joint_p(
+    values_NxM: NDArray[np.float64], pairs_M: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    filled_NxM = np.nan_to_num(values_NxM)
+    lengths_M = np.sqrt((filled_NxM**2).sum(axis=0))
+    # The largest statistic that a comparison has under any flips: only those that can reach the
+    # one of differences that are all alike, sqrt(n), stand in its way.
+    farthest_M = np.abs(filled_NxM).sum(axis=0) / np.where(lengths_M > 0, lengths_M, 1.0)
+    least_M = np.full(len(pairs_M), np.nan)
+    for place in np.flatnonzero(pairs_M):
+        rivals_M = farthest_M >= np.sqrt(pairs_M[place]) - 1e-9
+        rivals_M[place] = False
+        alike_N = np.where(np.isfinite(values_NxM[:, place]), 1.0, np.nan)
+        least_M[place] = max_t_p(np.column_stack([values_NxM[:, rivals_M], alike_N]))[-1]
+    return least_M
+
+
+def _least_holm_p(
+    values_NxM: NDArray[np.float64], pairs_M: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    own_M = _own_p(values_NxM)
+    least_M = np.full(len(pairs_M), np.nan)
+    for place in np.flatnonzero(pairs_M):
+        alike_M = own_M.copy()
+        alike_M[place] = least_sign_flip_p(int(pairs_M[place]))
+        least_M[place] = holm(alike_M)[place]
+    return least_M
 
 
 def step_down_p(observed_M: ArrayLike, null_PxM: ArrayLike) -> NDArray[np.float64]:

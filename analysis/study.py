@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import pandas as pd
 
@@ -9,7 +10,8 @@ from analysis.ranks.tables import RankTables
 from collapse.claims import Claim
 from collapse.errors import BadInput
 
-MEASUREMENT_COLUMNS = ("arm", "seed", "generation", "metric", "value")
+_PLACE = ("arm", "seed", "generation")
+MEASUREMENT_COLUMNS = (*_PLACE, "metric", "value")
 SAMPLE_COLUMNS = ("arm", "seed", "generation", "text")
 COMPLETION_COLUMNS = (
     *("arm", "seed", "generation"),
@@ -28,7 +30,7 @@ OUTLIER_COLUMNS = (
 _LARGEST_MEASURED = 1e300
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StudyRecord:
     """Everything a study's report is made from.
 
@@ -136,6 +138,21 @@ class StudyRecord:
         """The control arm, or None where the study has none."""
         return self.control_arm if self.control_arm in self.arms else None
 
+    @cached_property
+    def values_by_metric(self) -> Mapping[str, pd.Series]:
+        """What `metric_values` gives, of every metric that has any; sorted out once for them all."""
+        rows = self.measurements
+        planned = (
+            rows["arm"].isin(self.arms)
+            & rows["seed"].isin(self.seeds)
+            & rows["generation"].between(0, self.generations)
+            & is_measured(rows["value"])
+        )
+        return {
+            str(metric): of_one.set_index(list(_PLACE))["value"].sort_index()
+            for metric, of_one in rows[planned].groupby("metric")
+        }
+
 
 def metric_values(record: StudyRecord, metric: str) -> pd.Series:
     """The finite values of one metric at the planned arms, seeds and generations.
@@ -147,15 +164,10 @@ def metric_values(record: StudyRecord, metric: str) -> pd.Series:
     Returns:
         Values with the index (arm, seed, generation), sorted; empty where nothing was measured.
     """
-    rows = record.measurements
-    planned = (
-        (rows["metric"] == metric)
-        & rows["arm"].isin(record.arms)
-        & rows["seed"].isin(record.seeds)
-        & rows["generation"].between(0, record.generations)
-        & is_measured(rows["value"])
-    )
-    return rows[planned].set_index(["arm", "seed", "generation"])["value"].sort_index()
+    found = record.values_by_metric.get(metric)
+    if found is None:
+        return record.measurements[:0].set_index(list(_PLACE))["value"]
+    return found.copy()
 
 
 def chain_values(values: pd.Series, arm: str, seed: int) -> pd.Series:

@@ -36,12 +36,11 @@ def missing(tables: CodeTables) -> list[str]:
         told.append("The study has no control: no arm is compared.")
     elif absent:
         told.append(f"The study has no arm {', '.join(absent)}.")
-    planned = len(tables.arms) * len(tables.seeds)
     if tables.missing:
         chains = ", ".join(f"{arm} seed {seed}" for arm, seed in tables.missing)
         told.append(
-            f"{len(tables.missing)} of {planned} chains have no completions: {chains}. If they "
-            "broke because they collapsed, the estimates are too small."
+            f"{len(tables.missing)} of {len(tables.planned)} chains have no completions: {chains}. "
+            "If they broke because they collapsed, the estimates are too small."
         )
     completed = tables.values[COLLAPSE].notna()
     for metric, words in ((PARSE, "parse rate"), (BITS, "bits per byte")):

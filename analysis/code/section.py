@@ -75,8 +75,7 @@ def code_files(found: CodeFindings) -> dict[str, pd.DataFrame]:
     rows = [
         {"arm": arm, "seed": seed, "alarms": arm in tables.alarming}
         | {metric: tables.values[metric][arm][seed] for metric in MEASURED}
-        for arm in tables.arms
-        for seed in tables.seeds
+        for arm, seed in tables.planned
     ]
     return {
         "code_answers.csv": answers_table([*found.answers, *found.decodings]),

@@ -32,6 +32,7 @@ class CodeTables:
     Attributes:
         arms: the planned arms, in order.
         seeds: the planned seeds.
+        planned: the planned chains, arm and seed.
         control: what arms are compared with; None where the study has none.
         alarming: arms of which any chain's likelihoods are not to be believed.
         values: of each metric of ``MEASURED`` a table, rows seeds, columns arms, as measured at the
@@ -41,6 +42,7 @@ class CodeTables:
 
     arms: tuple[str, ...]
     seeds: tuple[int, ...]
+    planned: tuple[tuple[str, int], ...]
     control: str | None
     alarming: tuple[str, ...]
     values: Mapping[str, pd.DataFrame]
@@ -75,9 +77,7 @@ class CodeTables:
     def missing(self) -> tuple[tuple[str, int], ...]:
         """Planned chains, arm and seed, of which no completions were measured."""
         known = self.values[COLLAPSE].notna()
-        return tuple(
-            (arm, seed) for arm in self.arms for seed in self.seeds if not known[arm][seed]
-        )
+        return tuple((arm, seed) for arm, seed in self.planned if not known[arm][seed])
 
     def compute(self, arm: str) -> float | None:
         """Counted compute over the control's of the same seed, mean over seeds; None if unknown."""
@@ -97,6 +97,7 @@ def code_tables(record: StudyRecord) -> CodeTables | None:
     return CodeTables(
         record.arms,
         record.seeds,
+        tuple((arm, seed) for arm in record.arms for seed in record.seeds_of(arm)),
         record.control,
         tuple(arm for arm in record.arms if alarms(replace(record, arms=(arm,)))),
         values,

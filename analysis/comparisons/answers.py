@@ -10,10 +10,10 @@ import pandas as pd
 from analysis.statistics import (
     ALPHA,
     equivalence_p,
+    family_p,
     hedges_g,
     least_pairs,
     least_sign_flip_p,
-    max_t_p,
     sign_flip_p,
     t_interval,
 )
@@ -61,8 +61,8 @@ class Answer:
         interval: its 95 % t-interval over seeds; None for fewer than two.
         g: Hedges' g of the paired differences; None for fewer than three.
         p: exact two-sided sign-flip p against no difference; None without seeds.
-        p_corrected: by max-T over the family (of the primary contrast, p itself); None without
-            seeds.
+        p_corrected: over the family, by max-T, or by Holm with more than 16 seeds (of the primary
+            contrast, p itself); None without seeds.
         p_equivalence: exact p against a difference of the margin or more; None without seeds.
         verdict: higher, lower or similar; else undecided or not measured.
         reasons: why it is undecided, one sentence each.
@@ -114,7 +114,7 @@ def _corrected(family: Sequence[Comparison]) -> list[float | None]:
             others.append(place)
     if others:
         joint = pd.concat([family[place].differences for place in others], axis=1)
-        for place, p in zip(others, max_t_p(joint.to_numpy()), strict=True):
+        for place, p in zip(others, family_p(joint.to_numpy()), strict=True):
             found[place] = float(p)
     return found
 

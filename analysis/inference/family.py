@@ -4,6 +4,8 @@ The primary contrast is preset, the first of the study's claims on two arms, and
 itself. All others, metrics times arms, are corrected together by Westfall and Young's max-T with
 joint sign flips (DESIGN 4): a seed turns its sign in all of them at once, so that metrics which
 say the same thing cost little. More than 16 seeds have too many patterns: Holm's correction then.
+Beside contrasts of more seeds those of few may have no chance to hold, whatever they are: each
+knows the least p that it could have got.
 """
 
 from collections.abc import Sequence
@@ -19,11 +21,12 @@ from analysis.inference.pairs import (
     size_between_arms,
     size_in_differences,
 )
-from analysis.statistics import equivalence_p, holm, max_t_p
+from analysis.statistics import ALPHA, equivalence_p, family_p, least_family_p
 from analysis.study import StudyRecord, metric_values
 from collapse.claims import Claim
 
-MOST_JOINT_PAIRS = 16
+# A corrected p, and the least that it could be.
+_Ends = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class Contrast:
         pairs: arm minus control, by seed.
         found: mean, interval and sign-flip p.
         p_corrected: over the family; of the primary contrast its own p; None without seeds.
+        least_corrected: the p_corrected that it would have were all its differences alike; None
+            without seeds.
         in_differences: effect size in sd of the differences (d_z); None for too few seeds.
         in_arms: effect size in sd of the arms over seeds (d_av); None for too few seeds.
     """
@@ -51,8 +56,20 @@ class Contrast:
     pairs: PairedDifferences
     found: Effect
     p_corrected: float | None
+    least_corrected: float | None
     in_differences: EffectSize | None
     in_arms: EffectSize | None
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is told from chance, after correction."""
+        return self.p_corrected is not None and self.p_corrected <= ALPHA
+
+    @property
+    def has_too_few(self) -> bool:
+        """Whether so few seeds could not hold beside the rest of the family, however far apart."""
+        least = self.least_corrected
+        return not self.holds and least is not None and least > ALPHA
 
 
 @dataclass(frozen=True)
@@ -74,7 +91,7 @@ class Equivalence:
 
 def primary_claim(record: StudyRecord) -> Claim | None:
     """The first of the study's claims that is on the difference of two arms."""
-    return next((c for c in record.claims if not c.is_level and not c.is_lead), None)
+    return next((c for c in record.claims if len(c.contrast) == 2 and not c.is_lead), None)
 
 
 def contrasts(record: StudyRecord, metrics: Sequence[str]) -> tuple[Contrast, ...]:
@@ -104,28 +121,28 @@ def contrasts(record: StudyRecord, metrics: Sequence[str]) -> tuple[Contrast, ..
     first = primary is not None and 0 in kept
     corrected = _corrected(record, [pairs[place] for place in kept], first)
     return tuple(
-        _contrast(record, asked[place], pairs[place], p, first and place == 0)
-        for place, p in zip(kept, corrected, strict=True)
+        _contrast(record, asked[place], pairs[place], ends, first and place == 0)
+        for place, ends in zip(kept, corrected, strict=True)
     )
 
 
 def _corrected(
     record: StudyRecord, pairs: Sequence[PairedDifferences], has_primary: bool
-) -> list[float | None]:
-    """Each contrast's corrected p; the primary one, which comes first, keeps its own."""
-    own = [effect(one.differences).p for one in pairs]
+) -> list[_Ends]:
+    """Each contrast's corrected p and the least there is; the primary, the first, has its own."""
+    found: list[_Ends] = [(None, None)] * len(pairs)
+    if has_primary and pairs[0].seeds:
+        own = effect(pairs[0].differences)
+        found[0] = (own.p, own.least_p)
     rest = range(int(has_primary), len(pairs))
     columns = {place: _by_seed(pairs[place]) for place in rest}
-    joint = pd.DataFrame(columns, index=list(record.seeds), dtype=float).dropna(how="all")
-    if joint.empty:
-        return own
-    if len(joint) <= MOST_JOINT_PAIRS:
-        of_rest = max_t_p(joint.to_numpy())
-    else:
-        of_rest = holm(np.array([own[place] for place in rest], dtype=float))
-    for place, p in zip(rest, of_rest, strict=True):
-        own[place] = None if np.isnan(p) else float(p)
-    return own
+    joint_NxM = pd.DataFrame(columns, index=list(record.seeds), dtype=float).dropna(how="all")
+    if joint_NxM.empty:
+        return found
+    for place, p, least in zip(rest, family_p(joint_NxM), least_family_p(joint_NxM), strict=True):
+        if not np.isnan(p):
+            found[place] = (float(p), float(least))
+    return found
 
 
 def _by_seed(pairs: PairedDifferences) -> dict[int, float]:
@@ -136,7 +153,7 @@ def _contrast(
     record: StudyRecord,
     asked: tuple[str, str, str, int],
     pairs: PairedDifferences,
-    p_corrected: float | None,
+    corrected: _Ends,
     is_primary: bool,
 ) -> Contrast:
     metric, arm, control, generation = asked
@@ -153,7 +170,7 @@ def _contrast(
         is_primary,
         pairs,
         effect(pairs.differences),
-        p_corrected,
+        *corrected,
         size_in_differences(pairs.differences),
         size_between_arms(of_arm, of_control),
     )
@@ -193,6 +210,7 @@ def contrasts_table(found: Sequence[Contrast]) -> pd.DataFrame:
             "p": one.found.p,
             "p_corrected": one.p_corrected,
             "least_p": one.found.least_p,
+            "least_p_corrected": one.least_corrected,
         }
         for name, size in (("z", one.in_differences), ("av", one.in_arms)):
             ends = size.interval if size else (np.nan, np.nan)

@@ -10,7 +10,7 @@ from analysis.figures import Plate, arm_style
 from analysis.inference.family import Contrast
 from analysis.inference.findings import InferenceFindings
 from analysis.inference.heat import links_plate
-from analysis.inference.words import correction_in_words
+from analysis.inference.words import correction_in_words, least_in_words
 from analysis.metrics import MINUS, metric_info
 from analysis.statistics import ALPHA, least_sign_flip_p
 from collapse.figures.style import (
@@ -24,6 +24,7 @@ from collapse.figures.style import (
 _TICKS = (1, 3, 10, 30, 100, 300)
 _ROW_IN = 0.17
 _NAMED = 5
+_TOO_FEW = (0, (1.0, 1.0))
 
 
 def inference_plates(found: InferenceFindings) -> tuple[Plate, ...]:
@@ -58,11 +59,9 @@ def forest_plate(found: InferenceFindings) -> Plate | None:
     axes.grid(axis="y", visible=False)
     axes.grid(axis="x", color=FAINT, lw=0.7)
     handles = [_handle(found, arm) for arm in arms]
-    note = Line2D(
-        [], [], ls="", marker="o", mfc="white", mec=INK, mew=1.3, label="open: does not hold"
-    )
-    legend_below(figure, [*handles, note])
-    return Plate("effects_forest", title, _caption(found), figure)
+    shown = [one for metric in metrics for one in _rows_of(found, metric)]
+    legend_below(figure, [*handles, *_notes(shown)])
+    return Plate("effects_forest", title, _caption(found, shown), figure)
 
 
 def _rows_of(found: InferenceFindings, metric: str) -> list[Contrast]:
@@ -80,13 +79,21 @@ def _rows_of(found: InferenceFindings, metric: str) -> list[Contrast]:
 def _draw(axes: Axes, found: InferenceFindings, one: Contrast, y: float) -> None:
     assert one.in_differences is not None
     colour, marker = arm_style(found.record, one.arm).values()
-    axes.plot(one.in_differences.interval, (y, y), color=colour, lw=1.8, solid_capstyle="butt")
-    face = colour if _holds(one) else "white"
+    line = {"color": colour, "lw": 1.8, "ls": _TOO_FEW if one.has_too_few else "-"}
+    axes.plot(one.in_differences.interval, (y, y), solid_capstyle="butt", **line)
+    face = colour if one.holds else "white"
     axes.plot(one.in_differences.g, y, marker=marker, ms=6.5, mfc=face, mec=colour, mew=1.3)
 
 
-def _holds(one: Contrast) -> bool:
-    return one.p_corrected is not None and one.p_corrected <= ALPHA
+def _notes(shown: Sequence[Contrast]) -> list[Line2D]:
+    """What open marks mean, and dotted lines where there are any."""
+    like = {"color": INK, "marker": "o", "mfc": "white", "mew": 1.3}
+    notes = [Line2D([], [], **like | {"ls": ""}, label="open: does not hold")]
+    if any(one.has_too_few for one in shown):
+        notes.append(
+            Line2D([], [], **like, ls=_TOO_FEW, lw=1.8, label="dotted: too few seeds to hold")
+        )
+    return notes
 
 
 def _sd_axis(axes: Axes) -> None:
@@ -110,31 +117,42 @@ def _handle(found: InferenceFindings, arm: str) -> Line2D:
 
 def _title(found: InferenceFindings, metrics: Sequence[str]) -> str:
     """Which arms differ from the control, and in how many of the metrics that are drawn."""
-    counts: dict[str, list[bool]] = {arm: [] for arm in found.record.arms}
+    rows: dict[str, list[Contrast]] = {arm: [] for arm in found.record.arms}
     for metric in metrics:
         for one in _rows_of(found, metric):
-            counts[one.arm].append(_holds(one))
+            rows[one.arm].append(one)
     control = found.record.control
-    apart = {arm: sum(held) for arm, held in counts.items() if any(held)}
+    held = {arm: sum(one.holds for one in own) for arm, own in rows.items()}
+    apart = {arm: k for arm, k in held.items() if k}
+    few = [arm for arm, own in rows.items() if own and all(one.has_too_few for one in own)]
     n = len(metrics)
     if apart:
         told = ", ".join(f"{arm} in {apart[arm]}" for arm in list(apart)[:_NAMED])
         if len(apart) > _NAMED:
             told += f", {len(apart) - _NAMED} more arms in some"
-        rest = [arm for arm, held in counts.items() if held and arm not in apart]
+        rest = [arm for arm, own in rows.items() if own and arm not in (*apart, *few)]
         none = f"; {' and '.join(rest[:3])} in none" if 0 < len(rest) <= 3 else ""
-        return f"Against {control}, of {n} leading metrics differ: {told}{none}"
+        return f"Against {control}, of {n} leading metrics differ: {told}{none}{_unheard(few)}"
     most = max(one.found.n_seeds for one in found.contrasts)
     if least_sign_flip_p(most) > ALPHA:
         return f"{most} seeds are too few to tell any arm from {control}, however far apart"
-    return f"No arm is told from {control} in any of {n} leading metrics"
+    return f"No arm is told from {control} in any of {n} leading metrics{_unheard(few)}"
 
 
-def _caption(found: InferenceFindings) -> str:
+def _unheard(few: Sequence[str]) -> str:
+    """The arms that could differ in nothing, for a title."""
+    named = " and ".join(few) if len(few) <= 3 else f"{len(few)} arms"
+    return f"; {named} {'has' if len(few) == 1 else 'have'} too few seeds" if few else ""
+
+
+def _caption(found: InferenceFindings, shown: Sequence[Contrast]) -> str:
+    few = any(one.has_too_few for one in shown)
+    dotted = f"; dotted: it could not, as {least_in_words(shown)}" if few else ""
     return (
         f"Hedges' g of the paired differences at generation {found.record.generations}, with 95 % "
         "intervals (noncentral t). Filled: p at most 0.05 after correction over all arms and "
-        f"metrics ({correction_in_words(found)}; the primary contrast by itself); open: not. The "
-        "axis is linear to 1 and logarithmic beyond. Standard deviations are over seeds: a large "
-        "effect may still be a small difference, and where seeds do not vary there is none to draw."
+        f"metrics ({correction_in_words(found)}; the primary contrast by itself); open: not"
+        f"{dotted}. The axis is linear to 1 and logarithmic beyond. Standard deviations are over "
+        "seeds: a large effect may still be a small difference, and where seeds do not vary there "
+        "is none to draw."
     )

@@ -14,7 +14,6 @@ from analysis.inference.links import LinkTable, link_table
 from analysis.inference.mixed import SlopeContrast, slope_contrast
 from analysis.inference.outcomes import leading_metrics, spectral_metrics, traditional_metrics
 from analysis.runs import IncompleteChain, incomplete_chains
-from analysis.statistics import ALPHA
 from analysis.study import StudyRecord
 
 
@@ -57,7 +56,7 @@ class InferenceFindings:
     @property
     def holding(self) -> tuple[Contrast, ...]:
         """Those of the family that hold after correction."""
-        return tuple(c for c in self.family if (c.p_corrected or 0.0) <= ALPHA)
+        return tuple(c for c in self.family if c.holds)
 
 
 def inference_findings(record: StudyRecord) -> InferenceFindings | None:

@@ -78,7 +78,12 @@ def slopes_table(found: InferenceFindings) -> pd.DataFrame:
 def anova_table(found: InferenceFindings) -> pd.DataFrame:
     """One row a metric and design."""
     rows = [
-        {"metric": one.metric, "arms": " ".join(one.arms), **vars(table)}
+        {
+            "metric": one.metric,
+            "arms": " ".join(one.arms),
+            "left_out": " ".join(map(str, one.left_out)),
+            **vars(table),
+        }
         for one in found.arms
         for table in one.tables
     ]
@@ -125,6 +130,7 @@ def _contrast_cells(one: Contrast) -> dict[str, str]:
         "compared": f"{one.arm} {MINUS} {one.control}",
         "n": str(one.found.n_seeds),
         **dict.fromkeys(("mean", "interval", "g", "g_interval", "d_av", "p", "corrected"), _NONE),
+        "least": _p(one.least_corrected),
     }
     if one.found.mean is None:
         return row

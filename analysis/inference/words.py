@@ -7,12 +7,12 @@ import numpy as np
 
 from analysis.comparisons.words import signed
 from analysis.inference.anova import Anova, ArmsCompared
-from analysis.inference.family import MOST_JOINT_PAIRS, Contrast
+from analysis.inference.family import Contrast
 from analysis.inference.findings import InferenceFindings
 from analysis.inference.links import LinkTable
 from analysis.inference.mixed import Estimate, SlopeContrast
 from analysis.metrics import MINUS, metric_info
-from analysis.statistics import ALPHA, least_sign_flip_p
+from analysis.statistics import ALPHA, MOST_JOINT_PAIRS, least_sign_flip_p
 from collapse.figures.view import written
 
 _NAMED = 6
@@ -61,7 +61,7 @@ def contrast_in_words(one: Contrast) -> str:
 
 
 def family_in_words(found: InferenceFindings) -> str:
-    """How many of the other contrasts hold, and of which arms."""
+    """How many of the other contrasts hold, of which arms, and how many had no chance to."""
     if not found.family:
         return ""
     n, holding = len(found.family), found.holding
@@ -75,12 +75,26 @@ def family_in_words(found: InferenceFindings) -> str:
     most = max(one.found.n_seeds for one in found.family)
     if least_sign_flip_p(most) > ALPHA:
         text += f"; with {most} seeds none could (p = {least_sign_flip_p(most):.3g} at the least)"
+    elif few := sum(one.has_too_few for one in found.family):
+        text += f". {few} of the {n} could not, however large the effect: "
+        text += least_in_words(found.family)
     return f"{text}."
+
+
+def least_in_words(some: Sequence[Contrast]) -> str:
+    """The least corrected p of those that have too few seeds to hold; there must be one."""
+    few = [one for one in some if one.has_too_few]
+    least = min(one.least_corrected for one in few if one.least_corrected is not None)
+    counts = sorted({one.found.n_seeds for one in few})
+    most = max(one.found.n_seeds for one in some)
+    seeds = " or ".join(map(str, counts)) + " seeds"
+    beside = "" if most in counts else f" beside others of {most}"
+    return f"a corrected p of {least:.2g} is the least that {seeds} can reach{beside}"
 
 
 def correction_in_words(found: InferenceFindings) -> str:
     """How the family's p values are corrected."""
-    joint = len(found.record.seeds) <= MOST_JOINT_PAIRS
+    joint = len({seed for one in found.family for seed in one.pairs.seeds}) <= MOST_JOINT_PAIRS
     return "max-T with joint sign flips" if joint else "Holm"
 
 
@@ -143,8 +157,17 @@ def _arms(found: InferenceFindings) -> str:
     tests = " and ".join(f"{f_in_words(t)} {t.design}" for t in one.tables)
     return (
         f"Across {len(one.arms)} arms, {label} at generation {found.record.generations}: "
-        f"{tests}; {_pairs(one)}. This is reported because it is asked for; no verdict rests on it."
+        f"{tests}{_used(one)}; {_pairs(one)}. This is reported because it is asked for; no verdict "
+        "rests on it."
     )
+
+
+def _used(one: ArmsCompared) -> str:
+    """How many seeds an analysis of variance saw, where not all."""
+    n, rest = one.tables[0].n_seeds, len(one.left_out)
+    if not rest:
+        return ""
+    return f", over the {n} of {n + rest} seeds that all arms have, the other {rest} left out"
 
 
 def f_in_words(one: Anova) -> str:

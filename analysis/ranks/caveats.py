@@ -113,8 +113,8 @@ def _missing(found: RankFindings) -> list[str]:
             for one in found.missing
         )
         told.append(
-            f"{len(found.missing)} of {len(found.arms) * len(found.seeds)} chains have no rank at "
-            f"the last checkpoint: {chains}. If they broke for what was asked, the estimates are "
+            f"{len(found.missing)} of {found.n_planned} chains have no rank at the last "
+            f"checkpoint: {chains}. If they broke for what was asked, the estimates are "
             "too small."
         )
     return told

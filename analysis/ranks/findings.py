@@ -88,7 +88,8 @@ class RankFindings:
             no family, only their estimates and intervals are read.
         changes: sudden or gradual, of every arm with trajectories.
         gains: gain against what its coordinate carries, where there are gains.
-        missing: planned chains that are incomplete.
+        n_planned: how many chains were planned.
+        missing: those of them that are incomplete.
     """
 
     tables: RankTables
@@ -103,6 +104,7 @@ class RankFindings:
     companions: dict[str, tuple[Answer, ...]]
     changes: tuple[ArmChange, ...]
     gains: GainRelation | None
+    n_planned: int
     missing: tuple[MissingChain, ...]
 
     def answer(self, question: str, at: str = EQUAL_TOKENS) -> Answer:
@@ -145,6 +147,7 @@ def rank_findings(record: StudyRecord) -> RankFindings | None:
         {which: _companion(tables, roles, record.arms, which) for which in COMPANIONS},
         changes,
         gain_relation(tables, roles.qknorm_muon),
+        sum(len(record.seeds_of(arm)) for arm in record.arms),
         _missing(tables, record),
     )
 
@@ -225,7 +228,7 @@ def _missing(tables: RankTables, record: StudyRecord) -> tuple[MissingChain, ...
     ranks, looks = chain_ranks(tables), schedule(tables)
     found = []
     for arm in record.arms:
-        for seed in record.seeds:
+        for seed in record.seeds_of(arm):
             tokens = trajectory(ranks, arm, seed).index
             if not len(tokens) or tokens.max() < looks[-1]:
                 last = float(tokens.max()) if len(tokens) else None

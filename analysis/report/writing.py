@@ -30,7 +30,10 @@ SUMMARY_METRICS = (
 
 
 def write_report(
-    record: StudyRecord, folder: Path, found: Mapping[str, Section] | None = None
+    record: StudyRecord,
+    folder: Path,
+    found: Mapping[str, Section] | None = None,
+    summary: str | None = None,
 ) -> Path:
     """Writes the page, its figures and its numbers.
 
@@ -42,6 +45,7 @@ def write_report(
         record: the study.
         folder: where to; made if it is not there.
         found: the record's sections, where they are known already.
+        summary: of `markdown_summary`, where it is known already.
 
     Returns:
         The path of the page. It holds its own pictures and style and asks for nothing else.
@@ -73,8 +77,8 @@ def write_report(
         record.measurements.to_csv(folder / "measurements.csv", index=False)
         for name, table in files.items():
             table.to_csv(folder / name, index=False)
-        summary = markdown_summary(record, every)
-        (folder / "README.md").write_text(results_page(record, summary, drawn), encoding="utf-8")
+        in_short = markdown_summary(record, every) if summary is None else summary
+        (folder / "README.md").write_text(results_page(record, in_short, drawn), encoding="utf-8")
         path = folder / "report.html"
         path.write_text(page, encoding="utf-8")
     except OSError as error:

@@ -56,7 +56,7 @@ def dynamics_plate(found: ScalingFindings) -> Plate | None:
     grid = figure.subplots(1, len(shown), squeeze=False)[0]
     for axes, one in zip(grid, shown, strict=True):
         _draw_returns(axes, one)
-    n_seeds = shown[0].values.shape[1]
+    n_seeds = [one.values.shape[1] for one in shown]
     caption = (
         f"{arm}, steps on a logarithmic axis. {spread_in_words(n_seeds)} Thin lines are single "
         "trainings. The shaded part is where no doubling is told to bring anything. "
@@ -119,7 +119,7 @@ def rates_plate(found: ScalingFindings) -> Plate | None:
     legend_below(figure, handles, columns=2)
     caption = (
         "Arms that differ in nothing but learning rates. "
-        f"{spread_in_words(min(len(curve.values) for curve in curves))} Below: the bottom of the "
+        f"{spread_in_words(len(curve.values) for curve in curves)} Below: the bottom of the "
         "parabola through the least loss and its neighbours, its bar the 95 % t-interval of the "
         "rate's logarithm over seeds; a hollow mark is a least loss at the end of the rates tried, "
         "and no minimum."

@@ -89,7 +89,7 @@ def _design(tables: ScalingTables, measure: str) -> tuple[list[str], dict[str, A
     """The arms with all settings, and a column for each hyperparameter that varies over them."""
     sizes = tables.means(tables.sizes)
     rows: dict[str, dict[str, float]] = {}
-    for arm in tables.trained:
+    for arm in tables.joint:
         rate, length = (tables.number(arm, name) for name in ("learning_rate", "sequence_length"))
         if arm not in sizes or not len(tables.of_arm(measure, arm)) or not rate or not length:
             continue

@@ -1,5 +1,6 @@
 """The figures of a scaling study: benchmark, task heat map, scaling curves; see `curves`, too."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -48,11 +49,20 @@ def spread(values: pd.Series) -> tuple[float, float]:
     return interval or (float(values.min()), float(values.max()))
 
 
-def spread_in_words(n_seeds: int) -> str:
-    """What an error bar spans, for a caption."""
-    if n_seeds > 2:
-        return f"Bars are 95 % t-intervals of the mean over {n_seeds} seeds."
-    return "Bars span two seeds." if n_seeds == 2 else "There is one seed, so there are no bars."
+def spread_in_words(n_seeds: Iterable[int]) -> str:
+    """What the error bars span, for a caption.
+
+    Args:
+        n_seeds: of every point that is drawn.
+    """
+    numbers = sorted(set(n_seeds))
+    many = [str(n) for n in numbers if n > 2]
+    if not many:
+        return "Bars span two seeds." if 2 in numbers else "There is one seed, so there are no bars."
+    few = {1: "of one seed there is none", 2: "of two seeds they span both"}
+    rest = "".join(f"; {few[n]}" for n in numbers if n in few)
+    over = " to ".join(dict.fromkeys((many[0], many[-1])))
+    return f"Bars are 95 % t-intervals of the mean over {over} seeds{rest}."
 
 
 def benchmark_plate(found: ScalingFindings) -> Plate | None:
@@ -68,10 +78,12 @@ def benchmark_plate(found: ScalingFindings) -> Plate | None:
     height = max(0.4, _ROW_IN * len(arms) * 0.75) * len(rows) + _MARGIN_IN
     figure = new_figure(title, min(height, 11.0))
     axes = figure.subplots()
+    n_seeds = []
     for row, metric in enumerate(rows.values()):
         for place, arm in enumerate(arms):
             values = 100 * tables.of_arm(metric, arm)
             if len(values):
+                n_seeds.append(len(values))
                 _point(axes, tables, arm, values, row - 0.4 + step * (place + 0.5))
         floor = tables.means(metric.rsplit("/", 1)[0] + "/floor") if metric != OVERALL else None
         level = 0.0 if floor is None else 100 * float(floor.mean()) if len(floor) else np.nan
@@ -92,7 +104,7 @@ def benchmark_plate(found: ScalingFindings) -> Plate | None:
     legend_below(figure, handles, columns=4)
     caption = (
         f"Means over seeds, arms from above in the order of the legend. "
-        f"{spread_in_words(len(tables.seeds))} Broken lines are what chance gets right; of SQuAD "
+        f"{spread_in_words(n_seeds)} Broken lines are what chance gets right; of SQuAD "
         "exact matches count."
     )
     return Plate("scaling_benchmark", title, caption, figure)

@@ -37,8 +37,8 @@ class Best:
 def best_arm(
     tables: ScalingTables, metric: str, more_is_better: bool, rng: np.random.Generator
 ) -> Best | None:
-    """The best of the trained arms; None for fewer than two with seeds in common."""
-    arms = [arm for arm in tables.with_metric(metric) if arm in tables.trained]
+    """The best of the joint arms; None for fewer than two with seeds in common."""
+    arms = [arm for arm in tables.with_metric(metric) if arm in tables.joint]
     sign = 1.0 if more_is_better else -1.0
     values_SxA = sign * tables.by_seed(metric, arms).to_numpy(float)
     n_seeds = len(values_SxA)

@@ -27,14 +27,14 @@ class ScalingTables:
         chains: index (arm, seed), a column a metric, of generation 0; nan where not measured.
         settings: arm to what it was trained with.
         arms: the planned arms, in order.
-        seeds: the planned seeds.
+        planned: arm to the number of seeds that were planned for it.
         control: the arm that the others are compared with; None without one.
     """
 
     chains: pd.DataFrame
     settings: Settings
     arms: tuple[str, ...]
-    seeds: tuple[int, ...]
+    planned: Mapping[str, int]
     control: str | None
 
     def by_seed(self, metric: str, arms: Sequence[str]) -> pd.DataFrame:
@@ -68,6 +68,20 @@ class ScalingTables:
         known = [value for value in steps.values() if value is not None]
         usual = steps.get(self.control or "") or max(known, key=known.count, default=None)
         return tuple(arm for arm in self.arms if steps[arm] in {None, usual})
+
+    @property
+    def usual_seeds(self) -> int:
+        """The number of seeds that was planned for most of the trained arms."""
+        numbers = sorted((self.planned[arm] for arm in self.trained), reverse=True)
+        return max(numbers, key=numbers.count, default=0)
+
+    @property
+    def joint(self) -> tuple[str, ...]:
+        """The trained arms that are compared all at once, on the seeds that they share.
+
+        One that was planned with fewer seeds than most would take the seeds of all others away.
+        """
+        return tuple(arm for arm in self.trained if self.planned[arm] >= self.usual_seeds)
 
     @property
     def sizes(self) -> str:
@@ -119,7 +133,8 @@ def scaling_tables(record: StudyRecord, settings: Settings) -> ScalingTables | N
     chains = rows[known].pivot(index=["arm", "seed"], columns="metric", values="value")
     if record.is_recursion or OVERALL not in chains:
         return None
-    return ScalingTables(chains, settings, record.arms, record.seeds, record.control)
+    planned = {arm: len(record.seeds_of(arm)) for arm in record.arms}
+    return ScalingTables(chains, settings, record.arms, planned, record.control)
 
 
 def rescaled(tables: ScalingTables, task: str) -> pd.Series:

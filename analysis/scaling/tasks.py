@@ -89,11 +89,11 @@ class TaskLinks:
 
 
 def task_links(tables: ScalingTables, rng: np.random.Generator) -> TaskLinks | None:
-    """Correlate tasks over the trained arms; None for fewer than two tasks or four arms."""
+    """Correlate tasks over the joint arms; None for fewer than two tasks or four arms."""
     tasks = tables.tasks
     arms = tuple(
         arm
-        for arm in tables.trained
+        for arm in tables.joint
         if all(len(tables.of_arm(score_of(task), arm)) for task in tasks)
     )
     cube = _cube(tables, tasks, arms)

@@ -8,7 +8,7 @@ from analysis.scaling.factors import Association
 from analysis.scaling.findings import ScalingFindings
 from analysis.scaling.laws import Law, size_in_words
 from analysis.scaling.recommend import Best
-from analysis.scaling.tables import OVERALL
+from analysis.scaling.tables import OVERALL, ScalingTables
 from analysis.scaling.tasks import TaskLinks
 from analysis.statistics import least_pairs, least_sign_flip_p
 from collapse.figures.view import written
@@ -18,7 +18,7 @@ LEAST_SEEDS_FOR_BOOTSTRAP = 5
 
 def sentences(found: ScalingFindings) -> list[str]:
     """All that is said, the recommendation first."""
-    told = [best_in_words(one) for one in found.best]
+    told = [*map(best_in_words, found.best), *_fewer_seeds(found.tables)]
     told += [law_in_words(law) for law in found.laws]
     told += [returns_in_words(one) for one in found.returns]
     told.append(factors_in_words(found))
@@ -29,25 +29,13 @@ def sentences(found: ScalingFindings) -> list[str]:
 
 def short(found: ScalingFindings) -> list[str]:
     """What a summary holds."""
-    told = [best_in_words(one) for one in found.best]
+    told = [*map(best_in_words, found.best), *_fewer_seeds(found.tables)]
     return [*told, *(law_in_words(law) for law in found.laws[:1]), factors_in_words(found)]
 
 
 def cautions(found: ScalingFindings) -> list[str]:
     """What the numbers do not say."""
-    told = []
-    n_seeds = len(found.tables.seeds)
-    if n_seeds < least_pairs():
-        told.append(
-            f"{n_seeds} seed{'s' * (n_seeds != 1)}: an exact paired test can reach "
-            f"p = {least_sign_flip_p(n_seeds):.3g} at best and decides nothing; "
-            f"{least_pairs()} are needed."
-        )
-    if n_seeds < LEAST_SEEDS_FOR_BOOTSTRAP:
-        told.append(
-            "Shares and percentiles over draws of so few seeds come from a handful of different "
-            "draws: they are narrower than the truth. Those of the laws are widened by Student's t."
-        )
+    told = _few_seeds(found)
     if found.missing:
         which = ", ".join(f"{arm} seed {seed}" for arm, seed in found.missing)
         told.append(f"Without an overall score: {which}. A seed that lacks an arm is left out.")
@@ -65,6 +53,40 @@ def cautions(found: ScalingFindings) -> list[str]:
         "byte are used. Items of a task are no replicates here, and neither are steps."
     )
     return told
+
+
+def _few_seeds(found: ScalingFindings) -> list[str]:
+    """What the seeds that were really paired, and those that were drawn, are too few for."""
+    told = []
+    n_paired = max((one.n_seeds for one in found.answers), default=least_pairs())
+    if n_paired < least_pairs():
+        told.append(
+            f"{n_paired} seed{'s' * (n_paired != 1)}: an exact paired test can reach "
+            f"p = {least_sign_flip_p(n_paired):.3g} at best and decides nothing; "
+            f"{least_pairs()} are needed."
+        )
+    n_drawn = min((one.n_seeds for one in (*found.best, found.tasks) if one), default=0)
+    if n_drawn < LEAST_SEEDS_FOR_BOOTSTRAP:
+        told.append(
+            "Shares and percentiles over draws of so few seeds come from a handful of different "
+            "draws: they are narrower than the truth. Those of the laws are widened by Student's t."
+        )
+    return told
+
+
+def _fewer_seeds(tables: ScalingTables) -> list[str]:
+    """Names the arms that the joint analyses leave out, and says why."""
+    fewer = [
+        f"{arm} ({tables.planned[arm]} of {tables.usual_seeds} seeds planned)"
+        for arm in tables.trained
+        if arm not in tables.joint
+    ]
+    if not fewer:
+        return []
+    return [
+        "Left out where all arms are compared at once (best arm, hyperparameters, tasks), so that "
+        f"no other arm loses seeds: {', '.join(fewer)}."
+    ]
 
 
 def best_in_words(best: Best) -> str:

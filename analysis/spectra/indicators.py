@@ -6,6 +6,7 @@ the negative end of the spectrum, which is what its ratio really followed.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -67,6 +68,7 @@ def spectral_texts(record: StudyRecord) -> tuple[str, ...]:
     return tuple(t for t in TEXTS if len(metric_values(record, f"hessian/{t}/lambda_max")))
 
 
+@lru_cache(maxsize=len(TEXTS))  # a report asks for it in its words, its figures and its table
 def indicators_table(record: StudyRecord, text: str) -> pd.DataFrame:
     """The four indicators and what belongs beside them, for every arm.
 

@@ -129,7 +129,7 @@ def _execute(task: Task, run_id: str) -> None:
         progress=no_progress if task.quiet else bar,
     )
     with metrics.MetricLog(run_id, folder / "outbox.jsonl") as log:
-        notes = made_before(folder)
+        notes = None if task.rerun else made_before(folder)
         if notes is None:
             started = time.perf_counter()
             with machine_watched(log):

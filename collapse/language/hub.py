@@ -7,12 +7,14 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
-from collapse.errors import BadCorpus, BadModel
+from collapse.errors import BadCorpus, BadModel, CollapseError
+
+Loaded = TypeVar("Loaded")
 
 HUB = "https://huggingface.co"
 TIMEOUT_SECONDS = 1.0
@@ -62,6 +64,31 @@ def is_cached(
     """Whether a snapshot on this machine has a file that matches one of the patterns."""
     folder = hub_cache() / f"{kind}s--{name.replace('/', '--')}" / "snapshots"
     return any(any(folder.glob(f"*/{pattern}")) for pattern in any_of)
+
+
+def from_cache_or_hub(load: Callable[[bool], Loaded], *, cached: bool) -> Loaded:
+    """Load what is cached as it is, and ask the hub where nothing is, or not all.
+
+    Asking the hub for news of files that are here costs most of a minute offline. A download that
+    was cut off leaves some of them: then the hub is asked for the others.
+
+    Args:
+        load: loads, told whether it has to do with local files.
+        cached: whether some are here.
+
+    Raises:
+        Exception: what ``load`` raises.
+    """
+    if cached:
+        try:
+            return load(True)
+        except CollapseError:
+            raise
+        # The libraries raise errors of many unrelated classes.
+        except Exception:
+            if _told_to_stay_offline() or not _hub_answers():
+                raise
+    return load(False)
 
 
 def hub_cache() -> Path:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from collapse.errors import BadModel
 from collapse.language.checkpoint import is_local_model
-from collapse.language.hub import is_cached, require_hub_access
+from collapse.language.hub import from_cache_or_hub, is_cached, require_hub_access
 
 if TYPE_CHECKING:
     import torch
@@ -239,14 +239,13 @@ def _load(
     import collapse.language.model.decoder  # noqa: F401
 
     source = str(Path(name).expanduser()) if is_local else name
-    # What is cached is taken as it is: asking the hub for news costs most of a minute offline.
-    local_files_only = is_local or is_cached(name, any_of=WEIGHTS)
-    options: dict[str, Any] = {"local_files_only": local_files_only, "trust_remote_code": False}
-    try:
+
+    def read(local_files_only: bool) -> tuple[PreTrainedModel, dict[str, Any]]:
+        options: dict[str, Any] = {"local_files_only": local_files_only, "trust_remote_code": False}
         config = AutoConfig.from_pretrained(source, **options)
         _require_causal(name, list(config.architectures or []))
         _require_decoder(name, config)
-        model, report = AutoModelForCausalLM.from_pretrained(
+        return AutoModelForCausalLM.from_pretrained(
             source,
             config=config,
             dtype=dtype or torch.float32,
@@ -254,6 +253,12 @@ def _load(
             output_loading_info=True,
             **options,
         )
+
+    try:
+        if is_local:
+            model, report = read(local_files_only=True)
+        else:
+            model, report = from_cache_or_hub(read, cached=is_cached(name, any_of=WEIGHTS))
     except BadModel:
         raise
     # The library raises errors of many unrelated classes: its own, the hub's, safetensors'.

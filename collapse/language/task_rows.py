@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from collapse.errors import BadCorpus, BadParameter
-from collapse.language.hub import is_cached, require_hub_access
+from collapse.language.hub import from_cache_or_hub, is_cached, require_hub_access
 from collapse.language.task_fields import check_row
 
 EMBEDDED = "stories"
@@ -245,12 +245,14 @@ def _read_hub(one: PublicSet) -> list[Row]:
     _require_on_hub(one)
     from datasets import DownloadConfig, load_dataset
 
-    # What is cached is taken as it is: asking the hub for news costs most of a minute offline.
-    local = DownloadConfig(local_files_only=is_cached(one.repository, "dataset"))
-    try:
-        found = load_dataset(
-            one.repository, one.configuration, split=one.split, download_config=local
+    def read(local_files_only: bool) -> Any:
+        where = DownloadConfig(local_files_only=local_files_only)
+        return load_dataset(
+            one.repository, one.configuration, split=one.split, download_config=where
         )
+
+    try:
+        found = from_cache_or_hub(read, cached=is_cached(one.repository, "dataset"))
     # The library raises errors of many unrelated classes.
     except Exception as error:
         reason = " ".join(str(error).split())[:200]

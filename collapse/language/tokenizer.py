@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from collapse.errors import BadCorpus, BadModel, BadParameter
-from collapse.language.hub import is_cached, require_hub_access
+from collapse.language.hub import from_cache_or_hub, is_cached, require_hub_access
 
 if TYPE_CHECKING:
     import tokenizers
@@ -91,13 +91,11 @@ def load_tokenizer(name_or_path: str | Path) -> "PreTrainedTokenizerBase":
     name = str(name_or_path)
     if not _is_folder(name):
         require_hub_access(name, kind="tokenizer", any_of=_HUB_FILES)
-        # What is cached is taken as it is: asking the hub for news costs most of a minute offline.
-        is_cached_here = is_cached(name, any_of=_HUB_FILES)
-        return _complete(_load_automatically(name, local_files_only=is_cached_here), name)
+        return _complete(_load_automatically(name, is_local=False), name)
     folder = Path(name).expanduser()
     if _is_vocabulary_and_merges(folder) and not (folder / "tokenizer.json").is_file():
         return _load_vocabulary_and_merges(folder)
-    return _complete(_load_automatically(str(folder), local_files_only=True), name)
+    return _complete(_load_automatically(str(folder), is_local=True), name)
 
 
 def check_tokenizer(name: str) -> None:
@@ -272,16 +270,21 @@ def _load_vocabulary_and_merges(folder: Path) -> "PreTrainedTokenizerFast":
     return _as_fast(_byte_level(model), padding=END_OF_TEXT)
 
 
-def _load_automatically(name: str, *, local_files_only: bool) -> "PreTrainedTokenizerBase":
+def _load_automatically(name: str, *, is_local: bool) -> "PreTrainedTokenizerBase":
     from transformers import AutoTokenizer
 
-    try:
+    def read(local_files_only: bool) -> "PreTrainedTokenizerBase":
         return AutoTokenizer.from_pretrained(
             name,
             local_files_only=local_files_only,
             trust_remote_code=False,
             clean_up_tokenization_spaces=False,
         )
+
+    try:
+        if is_local:
+            return read(local_files_only=True)
+        return from_cache_or_hub(read, cached=is_cached(name, any_of=_HUB_FILES))
     # Errors of the hub's, json's and tokenizers' own unrelated classes.
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -111,8 +111,9 @@ def version(name: str, generation: int) -> ModelVersion | None:
 
 def version_of(name: str, model_uri: str) -> ModelVersion | None:
     """The version of a registered model that has these files, None where there is none."""
-    versions = client().search_model_versions(f"name = '{name}'", max_results=1000)
-    return next((one for one in versions if one.source == model_uri), None)
+    # Asked for by its files: a store lists the versions of a long chain by pages.
+    found = client().search_model_versions(f"name = '{name}' and source_path = '{model_uri}'")
+    return found[0] if found else None
 
 
 def fetch_generation(name: str, generation: int) -> tuple[Path, Path]:

@@ -8,8 +8,10 @@ from scipy import stats
 
 from analysis.statistics import (
     equivalence_p,
+    family_p,
     hedges_g,
     holm,
+    least_family_p,
     least_pairs,
     least_sign_flip_p,
     max_t_p,
@@ -180,6 +182,47 @@ def test_max_t_keeps_its_familywise_rate_beside_a_true_effect() -> None:
         values[:, 0] += 5.0
         wrong += bool((max_t_p(values)[1:] <= 0.05).any())
     assert wrong / 1000 < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 1000)
+
+
+def test_a_family_of_more_pairs_than_can_be_counted_is_corrected_by_holm() -> None:
+    drawn = np.random.default_rng(10).normal(0.5, 1.0, size=(17, 3))
+    assert family_p(drawn[:16]) == pytest.approx(max_t_p(drawn[:16]))
+    drawn[6:, 1] = np.nan
+    own = [sign_flip_p(drawn[:, 0]), sign_flip_p(drawn[:6, 1]), sign_flip_p(drawn[:, 2])]
+    assert family_p(drawn) == pytest.approx(holm(own))
+    drawn[:, 1] = np.nan
+    assert np.isnan(family_p(drawn)[1])
+    assert np.isnan(least_family_p(drawn)[1])
+
+
+@pytest.mark.parametrize("n", [8, 17])
+def test_the_least_p_of_a_family_is_that_of_differences_all_alike(n: int) -> None:
+    """Each in turn replaced by the strongest that so many pairs can show, the others as they are.
+
+    One is strong and one is of like size with mixed signs, so that even its equals meet it.
+    """
+    drawn = np.random.default_rng(11).normal(size=(n, 7))
+    drawn[:, 0] += 3.0
+    drawn[4:, 3:] = np.nan
+    drawn[:4, 6] = (1, -1, 1, 1)
+    expected = []
+    for place in range(7):
+        trial = drawn.copy()
+        trial[np.isfinite(trial[:, place]), place] = 0.1
+        expected.append(family_p(trial)[place])
+    assert least_family_p(drawn) == pytest.approx(expected)
+    assert min(expected) >= least_sign_flip_p(n)
+
+
+def test_few_pairs_beside_many_cannot_reach_a_small_p() -> None:
+    drawn = np.random.default_rng(12).normal(size=(12, 40))
+    drawn[6:, 20:] = np.nan
+    drawn[:6, 20] = 1.0
+    least = least_family_p(drawn)
+    # By themselves six pairs reach 2 / 64; twenty comparisons of twelve go as far by chance.
+    assert least[20] == max_t_p(drawn)[20] > 0.05
+    assert least[:20] == pytest.approx(least_sign_flip_p(12))
+    assert least_family_p(drawn[:6, 20:]) == pytest.approx(2 / 64, abs=2 / 64)
 
 
 def test_holm_by_hand() -> None:

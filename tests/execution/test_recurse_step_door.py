@@ -2,12 +2,14 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import mlflow
 import pytest
 
-from tests.conftest import MICRO, open_door
+from tests.conftest import MICRO, environment, open_door
 
 CHAIN = "quickstart.replace.seed0"
 
@@ -185,3 +187,24 @@ def test_quality_of_any_generation(micro_chain: Path, tmp_path: Path) -> None:
     chain = by_name(client)[CHAIN]
     (mirrored,) = client.get_metric_history(chain.info.run_id, "human/nll_nats")
     assert (mirrored.step, mirrored.value) == (1, metrics["human/nll_nats"])
+
+
+def test_a_rerun_runs_though_an_earlier_call_could_not_hand_over(tmp_path: Path) -> None:
+    disk_is_full = """if True:
+        import runpy, sys
+        from collapse.execution import task
+        def full(*_): raise OSError(28, "No space left on device")
+        task._keep = full
+        sys.argv = ["prepare", *sys.argv[1:]]
+        runpy.run_module("entrypoints.prepare", run_name="__main__")
+    """
+    failed = subprocess.run(
+        [sys.executable, "-c", disk_is_full, *MICRO[:6]], cwd=tmp_path, env=environment()
+    )
+    assert failed.returncode != 0
+    made = open_door(tmp_path, "prepare", "--rerun", "true", *MICRO[:6])
+    assert made.returncode == 0, made.stderr
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    oldest, newest = runs(client)
+    assert (newest.info.status, oldest.info.status) == ("FINISHED", "FAILED")
+    assert float(newest.data.tags["stage_seconds"]) > 0

@@ -8,6 +8,7 @@ import time
 import pytest
 import torch
 from transformers import (
+    AutoModelForCausalLM,
     BertConfig,
     BertForMaskedLM,
     GPT2Config,
@@ -154,18 +155,43 @@ def test_cache_and_proxy_are_access(monkeypatch, tmp_path):
         require_hub_access("a/b", "dataset")
 
 
-@pytest.mark.usefixtures("unreachable")
-def test_a_cached_model_is_loaded_without_asking_the_hub(monkeypatch, tmp_path):
+@pytest.fixture
+def cached(unreachable, monkeypatch, tmp_path):
+    """The snapshot of a model ``a/b`` from the hub, in three files of weights."""
     name = tmp_path / "home" / "hub" / "models--a--b"
-    MODELS["qwen2"]().save_pretrained(name / "snapshots" / "1")
+    MODELS["qwen2"]().save_pretrained(name / "snapshots" / "1", max_shard_size="5KB")
     (name / "refs").mkdir()
     (name / "refs" / "main").write_text("1")
     # The client read its environment when it was imported; here it is told where to look.
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(name.parent))
     monkeypatch.setattr("transformers.utils.hub.constants.HF_HUB_CACHE", str(name.parent))
+    return name / "snapshots" / "1"
+
+
+@pytest.mark.usefixtures("cached")
+def test_a_cached_model_is_loaded_without_asking_the_hub():
     start = time.monotonic()
     assert isinstance(load_model("a/b"), Qwen2ForCausalLM)
     assert time.monotonic() - start < 3
+
+
+@pytest.mark.parametrize("hub_answers", [True, False])
+def test_a_download_that_was_cut_off_is_gone_on_with(hub_answers, cached, monkeypatch):
+    shards = sorted(cached.glob("*.safetensors"))
+    assert len(shards) > 1
+    shards[-1].unlink()
+    asked = []
+    whole = AutoModelForCausalLM.from_pretrained
+
+    def from_pretrained(name, **options):
+        asked.append(options["local_files_only"])
+        return whole(name, **options | {"local_files_only": True})
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", from_pretrained)
+    monkeypatch.setattr(hub, "_hub_answers", lambda: hub_answers)
+    with pytest.raises(BadModel, match="cannot be loaded"):
+        load_model("a/b")
+    assert asked == ([True, False] if hub_answers else [True])
 
 
 def test_hub_is_asked_before_anything_heavy_is_loaded():

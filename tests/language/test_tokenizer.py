@@ -440,3 +440,26 @@ def test_a_cached_tokenizer_is_loaded_without_asking_the_hub(
     (snapshot / "tokenizer.json").touch()
     load_tokenizer("a/b")
     assert asked == [False, True]
+
+
+def test_of_a_tokenizer_that_is_cached_in_part_the_hub_is_asked_for_the_rest(
+    bpe: "PreTrainedTokenizerBase", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import transformers
+
+    def from_pretrained(name: str, **options: object) -> "PreTrainedTokenizerBase":
+        if options["local_files_only"]:
+            raise OSError("vocab.json is not here")
+        return bpe
+
+    monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", from_pretrained)
+    monkeypatch.setattr("collapse.language.hub._hub_answers", lambda: True)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    snapshot = tmp_path / "models--a--b" / "snapshots" / "1"
+    snapshot.mkdir(parents=True)
+    (snapshot / "tokenizer.json").touch()
+    assert load_tokenizer("a/b") is bpe
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(BadModel, match=r"vocab\.json is not here"):
+        load_tokenizer("a/b")

@@ -210,19 +210,40 @@ def test_an_experiment_whose_answer_is_lost_is_made_once(label, monkeypatch) -> 
     assert runs.experiment_id(label.experiment) == number
 
 
-@pytest.mark.parametrize("name", ["create_registered_model", "create_model_version"])
-def test_a_version_whose_answer_is_lost_is_made_once(name: str, label, monkeypatch) -> None:
+def run_with_model(label) -> tuple[str, str]:
+    """A new run and the URI of its logged model, which has no files."""
     run = runs.open_run(label)
     model = mlflow.MlflowClient().create_logged_model(run.info.experiment_id, "m")
     mlflow.MlflowClient().finalize_logged_model(model.model_id, "READY")
+    return run.info.run_id, f"models:/{model.model_id}"
+
+
+@pytest.mark.parametrize("name", ["create_registered_model", "create_model_version"])
+def test_a_version_whose_answer_is_lost_is_made_once(name: str, label, monkeypatch) -> None:
+    run_id, uri = run_with_model(label)
     outage = Outage(monkeypatch, name, arrives=True)
     outage.failures_left = 1
-    uri, chain = f"models:/{model.model_id}", f"{label.experiment}.chain"
-    made = registry.register(chain, 1, uri, run.info.run_id, {"seed": 0})
+    chain = f"{label.experiment}.chain"
+    made = registry.register(chain, 1, uri, run_id, {"seed": 0})
     assert outage.failures_left == 0
-    assert registry.register(chain, 1, uri, run.info.run_id, {"seed": 0}).version == made.version
+    assert registry.register(chain, 1, uri, run_id, {"seed": 0}).version == made.version
     assert len(mlflow.MlflowClient().search_model_versions(f"name = '{chain}'")) == 1
     assert registry.version(chain, 1).version == made.version
+
+
+def test_a_version_is_found_however_few_a_page_holds(label, monkeypatch) -> None:
+    whole = mlflow.MlflowClient.search_model_versions
+
+    def first_page(self: mlflow.MlflowClient, filter_string: str, **_: object) -> list:
+        return list(whole(self, filter_string, max_results=1))
+
+    monkeypatch.setattr(mlflow.MlflowClient, "search_model_versions", first_page)
+    chain, models = f"{label.experiment}.chain", [run_with_model(label) for _ in range(3)]
+    made = [registry.register(chain, g, uri, run, {}) for g, (run, uri) in enumerate(models)]
+    for version, (_, uri) in zip(made, models, strict=True):
+        assert registry.version_of(chain, uri).version == version.version
+    assert len({one.version for one in made}) == 3
+    assert registry.version_of(chain, "models:/m-none") is None
 
 
 def test_a_mirroring_that_was_cut_off_is_finished_and_not_repeated(label, monkeypatch) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from collapse.errors import BadModel
-from collapse.language.hub import is_cached
+from collapse.language.hub import from_cache_or_hub, is_cached
 from collapse.language.pretrained import WEIGHTS, check_judge, load_model
 from collapse.probes.judge.model import Judge
 
@@ -24,23 +24,22 @@ def load_judge(name: str | Path, *, device: torch.device | str = "cpu") -> Judge
     """
     is_local = check_judge(str(name))
     source = str(Path(name).expanduser()) if is_local else str(name)
-    local_files_only = is_local or is_cached(source, any_of=WEIGHTS)
-    options: dict[str, Any] = {"local_files_only": local_files_only, "trust_remote_code": False}
-    body, tokenizer = _load(source, options)
+    body, tokenizer = _load(source, is_local=is_local)
     body.config.use_cache = False  # keys and values of a text are not needed again
     return Judge(str(name), body.to(device).eval(), tokenizer)
 
 
-def _load(source: str, options: dict[str, Any]) -> tuple[Any, Any]:
+def _load(source: str, *, is_local: bool) -> tuple[Any, Any]:
     from transformers import AutoConfig, AutoModel, AutoTokenizer
 
     from collapse.language.model.decoder import DecoderConfig
 
-    try:
+    def read(local_files_only: bool) -> tuple[Any, Any, dict[str, Any]]:
+        options: dict[str, Any] = {"local_files_only": local_files_only, "trust_remote_code": False}
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
         config = AutoConfig.from_pretrained(source, **options)
         if config.model_type == DecoderConfig.model_type:
-            return load_model(source).base_model, tokenizer
+            return load_model(source).base_model, tokenizer, {"missing_keys": ()}
         model, report = AutoModel.from_pretrained(
             source,
             config=config,
@@ -49,6 +48,14 @@ def _load(source: str, options: dict[str, Any]) -> tuple[Any, Any]:
             use_safetensors=True,
             **options,
         )
+        return model, tokenizer, report
+
+    try:
+        if is_local:
+            model, tokenizer, report = read(local_files_only=True)
+        else:
+            cached = is_cached(source, any_of=WEIGHTS)
+            model, tokenizer, report = from_cache_or_hub(read, cached=cached)
     except BadModel:
         raise
     # The libraries raise errors of many unrelated classes: their own, the hub's, safetensors'.
@@ -62,4 +69,4 @@ def _load(source: str, options: dict[str, Any]) -> tuple[Any, Any]:
             f"judge {source!r}: the weights lack {missing[0]!r} and {len(missing) - 1} more; they "
             "would be random"
         )
-    return (model.get_encoder() if config.is_encoder_decoder else model), tokenizer
+    return (model.get_encoder() if model.config.is_encoder_decoder else model), tokenizer

@@ -12,6 +12,7 @@ from analysis.code.arms import CHANGES, DECODINGS
 from analysis.code.caveats import cautions
 from analysis.code.findings import CodeFindings, code_findings
 from analysis.code.questions import INTERACTION, OUTCOMES
+from analysis.code.section import code_files
 from analysis.code.words import drivers_lead, parse_title, sentences
 from analysis.comparisons.answers import Answer
 from analysis.statistics import max_t_p, t_interval
@@ -187,6 +188,19 @@ def test_an_arm_of_which_one_chain_alarms_is_doubted() -> None:
     assert found.tables.alarming == ("large_both",)
     assert answer(found, INTERACTION, BITS).n_seeds == 0
     assert answer(found, INTERACTION, COLLAPSE).n_seeds == 6
+
+
+def test_seeds_that_an_arm_was_not_given_are_not_missing() -> None:
+    rows = made_up_code()
+    rows = rows[~((rows["arm"] == "characters") & (rows["seed"] > 2))]
+    record = study_of_code(rows, arm_seeds={"characters": 3})
+    whole = found_in(record)
+    assert not any("no completions" in one for one in cautions(whole))
+    assert len(code_files(whole)["code_chains.csv"]) == 6 * len(ARMS) - 3
+    stopped = (rows["arm"] == "characters") & (rows["seed"] == 1)
+    found = found_in(replace(record, measurements=rows[~stopped]))
+    assert found.tables.missing == (("characters", 1),)
+    assert any("1 of 81 chains have no completions" in one for one in cautions(found))
 
 
 def test_missing_chains_are_counted_and_left_out() -> None:

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from analysis.comparisons.answers import answers_table
+from analysis.ranks.caveats import cautions
 from analysis.ranks.findings import RankFindings, rank_findings
 from analysis.ranks.questions import CONTRASTS, EQUAL_LOSS, EQUAL_TOKENS
 from analysis.ranks.surgery import losses_at, mean_losses
@@ -112,6 +113,14 @@ def test_a_claims_margin_is_the_margin() -> None:
     assert found.answer("cause").verdict == "similar"
     # Loss and place have margins of their own.
     assert found.answer("gain_as_svd").asked.margin == 0.05
+
+
+def test_seeds_that_an_arm_was_not_given_are_not_missing() -> None:
+    ranks = without(made_up_ranks(), "all", "arm in ('simple', 'complex') and seed > 2")
+    ranks = without(ranks, "all", "arm == 'simple' and seed == 1")
+    found = found_in(ranks, arm_seeds={"simple": 3, "complex": 3})
+    assert [(one.arm, one.seed) for one in found.missing] == [("simple", 1)]
+    assert any("1 of 36 chains have no rank" in one for one in cautions(found))
 
 
 def test_missing_chains_are_counted_and_left_out() -> None:

@@ -5,9 +5,10 @@ import pytest
 from analysis.figures import Plate
 from analysis.report.page import environment
 from analysis.scaling.curves import rates_plate, scaling_plates
-from analysis.scaling.figures import scaling_plate
+from analysis.scaling.figures import scaling_plate, spread_in_words
 from analysis.scaling.findings import ScalingFindings, scaling_findings
 from analysis.scaling.section import scaling_files, scaling_lines, scaling_section
+from analysis.study import StudyRecord
 from tests.analysis.made_up_scaling import (
     ARMS,
     SETTINGS,
@@ -128,6 +129,57 @@ def test_thin_studies_still_make_a_section(seeds: int) -> None:
     assert f"Without an overall score: tiny seed {seeds - 1}." in text
     assert "nan" not in text.lower().split()
     assert scaling_plates(thin)
+
+
+def with_three_seeds(*arms: str) -> StudyRecord:
+    """Six seeds, of which these arms were given three."""
+    rows = made_up_scaling()
+    kept = rows[~rows["arm"].isin(arms) | (rows["seed"] < 3)]
+    return study_of_scaling(kept, arm_seeds=dict.fromkeys(arms, 3))
+
+
+def test_an_arm_planned_with_fewer_seeds_takes_none_from_the_others() -> None:
+    thin = "rate_0.05"
+    found = scaling_findings(with_three_seeds(thin))
+    without = scaling_findings(study_of_scaling(arms=tuple(arm for arm in ARMS if arm != thin)))
+    assert found is not None
+    assert without is not None
+    assert found.best == without.best
+    assert found.associations == without.associations
+    assert found.tasks is not None
+    assert (found.tasks.n_seeds, thin in found.tasks.arms) == (6, False)
+    assert {one.asked.first: one.n_seeds for one in found.answers}[thin] == 3
+    text = said(found)
+    assert "of 6 seeds." in text
+    assert "no other arm loses seeds: rate_0.05 (3 of 6 seeds planned)." in text
+    assert any("rate_0.05 (3 of 6" in line for line in scaling_lines(found))
+    assert "exact paired test can reach" not in text
+    assert "Without an overall score" not in text
+    captions = {plate.name: plate.caption for plate in scaling_plates(found)}
+    assert "mean over 3 to 6 seeds." in captions["scaling_benchmark"]
+
+
+def test_seeds_that_only_the_control_has_are_not_counted() -> None:
+    found = scaling_findings(with_three_seeds(*(arm for arm in ARMS if arm != "medium")))
+    assert found is not None
+    assert [one.n_seeds for one in found.best] == [3, 3]
+    text = said(found)
+    assert "3 seeds: an exact paired test can reach p = 0.25 at best" in text
+    assert "draws of so few seeds" in text
+    assert "loses seeds" not in text
+
+
+@pytest.mark.parametrize(
+    ("n_seeds", "words"),
+    [
+        ([1, 1], "There is one seed, so there are no bars."),
+        ([2, 1], "Bars span two seeds."),
+        ([6, 6], "Bars are 95 % t-intervals of the mean over 6 seeds."),
+        ([6, 2, 3], "mean over 3 to 6 seeds; of two seeds they span both."),
+    ],
+)
+def test_captions_say_what_bars_there_are(n_seeds: list[int], words: str) -> None:
+    assert spread_in_words(n_seeds).endswith(words)
 
 
 def test_a_study_that_knows_no_settings_says_so() -> None:
