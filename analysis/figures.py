@@ -107,9 +107,11 @@ def panels_figure(record: StudyRecord, metrics: tuple[str, ...], title: str) -> 
     rows = -(-len(metrics) // columns)
     figure = new_figure(title, (4.0 if rows == 1 else 2.8 * rows) + 0.75)
     grid = figure.subplots(rows, columns, squeeze=False)
+    has_intervals = _has_intervals(record, metrics)
     for position, axes in enumerate(grid.flat):
         if position < len(metrics):
-            _draw_panel(axes, record, metrics[position], is_alone=len(metrics) == 1)
+            is_alone = len(metrics) == 1
+            _draw_panel(axes, record, metrics[position], is_alone, has_intervals)
             if position + columns < len(metrics):
                 axes.set_xlabel("")
         else:
@@ -146,19 +148,20 @@ def panels_plate(record: StudyRecord, name: str, title: str, metrics: tuple[str,
 
 
 def _missing_in_words(record: StudyRecord, metrics: tuple[str, ...]) -> str:
-    """Says where a mean is over fewer seeds than planned."""
-    planned = sum(len(record.seeds_of(arm)) for arm in record.arms)
-    reached = min(len(_at(metric_values(record, metric), record.generations)) for metric in metrics)
-    if reached == planned:
+    """Says where a mean is over fewer seeds than planned, at the last generation measured."""
+    planned = {(arm, seed) for arm in record.arms for seed in record.seeds_of(arm)}
+    found = []
+    for metric in metrics:
+        values = metric_values(record, metric)
+        last = int(values.index.get_level_values("generation").max())
+        found.append((len(planned.difference(values.xs(last, level="generation").index)), last))
+    missing, last = max(found)
+    if not missing:
         return ""
     return (
-        f"At generation {record.generations}, {planned - reached} of {planned} chains have no "
-        "value: the mean is over those that are left."
+        f"At generation {last}, {missing} of {len(planned)} chains have no value: the mean is "
+        "over those that are left."
     )
-
-
-def _at(values: pd.Series, generation: int) -> pd.Series:
-    return values[values.index.get_level_values("generation") == generation]
 
 
 def _measured(record: StudyRecord, metrics: tuple[str, ...]) -> tuple[str, ...]:
@@ -181,11 +184,12 @@ def _has_intervals(record: StudyRecord, metrics: tuple[str, ...]) -> bool:
     )
 
 
-def _draw_panel(axes: Axes, record: StudyRecord, metric: str, is_alone: bool) -> None:
+def _draw_panel(
+    axes: Axes, record: StudyRecord, metric: str, is_alone: bool, has_intervals: bool
+) -> None:
     info, values = metric_info(metric), metric_values(record, metric)
     table = over_seeds(record, metric)
     scale = 100.0 if info.is_share else 1.0
-    has_intervals = _has_intervals(record, (metric,))
     for arm in _arms_with(record, (metric,)):
         style = arm_style(record, arm)
         for seed in record.seeds:

@@ -1,5 +1,6 @@
 """What a study's chains measured, as the analysis wants it: plain tables and plain values."""
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,6 +16,7 @@ from analysis.study import StudyRecord
 from collapse.errors import BadInput
 from collapse.execution.prepared import Prepared
 from collapse.figures import png_bytes
+from collapse.parameters.doors import Report
 from collapse.parameters.fields import parameter_fields
 from collapse.parameters.groups import First, Model, Training
 from collapse.parameters.study import StudyFile
@@ -143,6 +145,15 @@ def commands(study: StudyFile, parameters: Any) -> list[str]:
     named = {"study": parameters.study}
     if parameters.scale != "full":
         named["scale"] = parameters.scale
-    words = " ".join(f"-P {key}={value}" for key, value in (named | differs).items())
-    project = "mlflow run . --env-manager local"
-    return [f"{project} {words}", f"{project} -e report {words}"]
+    given = {
+        key: shlex.quote(f"{key}={_as_text(value)}") for key, value in (named | differs).items()
+    }
+    project, known = "mlflow run . --env-manager local", parameter_fields(Report)
+    return [
+        " ".join([project, *(f"-P {word}" for word in given.values())]),
+        " ".join([project, "-e report", *(f"-P {w}" for key, w in given.items() if key in known)]),
+    ]
+
+
+def _as_text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,5 +1,6 @@
 """The excess over the control before and after chains went back to human text."""
 
+from collections.abc import Iterable
 from textwrap import fill
 from typing import Any
 
@@ -14,7 +15,7 @@ from analysis.figures import Plate, arm_style
 from analysis.metrics import metric_info
 from analysis.recovery.findings import RecoveryFindings, excess_by_generation
 from analysis.recovery.words import title
-from analysis.statistics import LEAST_FOR_INTERVAL, drawn_spread
+from analysis.statistics import LEAST_FOR_INTERVAL, t_interval
 from collapse.figures.style import INK, SMALL_PT, SOFT, dress, legend_below, new_figure
 
 RING: dict[str, Any] = {"marker": "o", "ms": 12, "mfc": "none", "mec": INK}
@@ -27,7 +28,7 @@ def recovery_plates(found: RecoveryFindings) -> tuple[Plate, ...]:
     table = courses(found)
     bands = (
         "95 % t-intervals of the mean over seeds"
-        if table["n_seeds"].min() >= LEAST_FOR_INTERVAL
+        if _has_intervals(table["n_seeds"])
         else "the least and the greatest seed"
     )
     caption = (
@@ -38,16 +39,31 @@ def recovery_plates(found: RecoveryFindings) -> tuple[Plate, ...]:
 
 
 def courses(found: RecoveryFindings) -> pd.DataFrame:
-    """Means over seeds of the difference from the control, by metric, arm and generation."""
+    """Means over seeds of the difference from the control, by metric, arm and generation.
+
+    Returns:
+        Columns metric, arm, generation, mean, lower, upper and n_seeds: the ends of a band, all
+        of which are of one kind.
+    """
+    points = [
+        ((metric, arm, generation), np.asarray(values, dtype=float))
+        for metric in found.metrics
+        for arm in found.arms
+        for generation, values in excess_by_generation(found.record, metric, arm).items()
+    ]
+    is_interval = _has_intervals(values_N.size for _, values_N in points)
     rows = []
-    for metric in found.metrics:
-        for arm in found.arms:
-            for generation, values in excess_by_generation(found.record, metric, arm).items():
-                values_N = np.asarray(values, dtype=float)
-                low, high = drawn_spread(values_N)
-                rows.append((metric, arm, generation, values_N.mean(), low, high, values_N.size))
+    for place, values_N in points:
+        interval = t_interval(values_N) if is_interval else None
+        low, high = interval or (values_N.min(), values_N.max())
+        rows.append((*place, values_N.mean(), low, high, values_N.size))
     columns = ["metric", "arm", "generation", "mean", "lower", "upper", "n_seeds"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _has_intervals(n_seeds: Iterable[int]) -> bool:
+    """Whether every point has seeds enough: bands of two kinds in one figure nobody could read."""
+    return min(n_seeds) >= LEAST_FOR_INTERVAL
 
 
 def draw(found: RecoveryFindings, said: str, table: pd.DataFrame) -> Figure:

@@ -27,7 +27,7 @@ LOSSES = {
 """What may be lost, and the sign of a loss."""
 LINE = 0.5
 
-Status = Literal["heals", "stays", "undecided", "nothing lost"]
+Status = Literal["heals", "stays", "undecided", "not told", "nothing lost"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,8 +75,13 @@ class Recovery:
 
     @property
     def status(self) -> Status:
-        """Whether the loss heals; both the interval and the exact test have to say so."""
-        if self.share_left is None or self.lost_N.mean() < 0:
+        """Whether the loss heals; both the interval and the exact test have to say so.
+
+        ``not told`` where there is no telling whether anything was lost at all.
+        """
+        if self.share_left is None:
+            return "not told"
+        if self.lost_N.mean() < 0:
             return "nothing lost"
         beyond = effect(self.left_N - LINE * self.lost_N)
         if beyond.interval is None or beyond.p is None or beyond.p > ALPHA:

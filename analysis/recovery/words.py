@@ -8,15 +8,18 @@ _SAID = {
     "heals": "more than half of it is undone",
     "stays": "more than half of it stays",
     "undecided": "these seeds cannot tell whether more than half of it is undone",
-    "nothing lost": "nothing that could be told from none was lost by then",
+    "not told": "whether anything was lost by then cannot be told",
+    "nothing lost": "nothing was lost by then",
 }
 
 
 def title(found: RecoveryFindings) -> str:
     """How far what was lost comes back, without a full stop."""
     told = [one for one in found.recoveries if one.share_left and one.status != "nothing lost"]
+    if not told and any(one.status == "not told" for one in found.recoveries):
+        return "Whether anything was lost before chains went back to human text cannot be told"
     if not told:
-        return "Nothing that can be told from none was lost before chains went back to human text"
+        return "Nothing was lost before chains went back to human text"
     metric = told[0].metric
     first, *later = [one for one in told if one.metric == metric]
     shares = [f"{_left(first)} of what was lost by generation {first.switch - 1}"]
@@ -100,7 +103,9 @@ def _threshold(some: tuple[Recovery, ...]) -> str:
             f"generation {max(heals)}."
         )
     if not heals:
-        return f"{label}: the loss stays from generation {min(stays)} on, the earliest tried."
+        is_earliest = min(stays) == min(one.switch for one in some) - 1
+        rest = ", the earliest tried" if is_earliest else "; of earlier ones it cannot be told"
+        return f"{label}: the loss stays from generation {min(stays)} on{rest}."
     if max(heals) < min(stays):
         return (
             f"{label}: the threshold of no return lies between generation {max(heals)}, which "

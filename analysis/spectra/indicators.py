@@ -80,13 +80,14 @@ def indicators_table(record: StudyRecord, text: str) -> pd.DataFrame:
         Columns ``INDICATOR_COLUMNS``: means at generation 0 and at the last one measured; the
         standard error of one spectrum's number there (probe vectors and batches together, mean
         over chains; missing where not measured); the trend over generations, chains being the
-        unit; and the paired difference from the control at the last generation. A metric that
+        unit; and the paired difference from the control at that last generation. A metric that
         nothing measured has rows with the trend ``not measured``; missing numbers are nan.
     """
     rows = []
     for indicator in (*INDICATORS, *BESIDE):
         metric = f"hessian/{text}/{indicator.stem}"
         changes = {change.arm: change for change in arm_changes(record, metric)}
+        last = last_measured(record, metric)
         for arm in record.arms:
             trend = arm_trend(record, metric, arm)
             change = changes.get(arm)
@@ -94,31 +95,39 @@ def indicators_table(record: StudyRecord, text: str) -> pd.DataFrame:
                 (
                     *(indicator.name, indicator.claimed, metric, arm, trend.n_chains),
                     *((change.start, change.end) if change else (np.nan, np.nan)),
-                    _error(record, metric, arm),
+                    _error(record, metric, arm, last),
                     trend.slope,
                     *(trend.interval or (np.nan, np.nan)),
                     *(trend.tau, trend.word),
-                    *_difference(record, metric, arm),
+                    *_difference(record, metric, arm, last),
                 )
             )
     return pd.DataFrame(rows, columns=list(INDICATOR_COLUMNS))
 
 
-def _error(record: StudyRecord, metric: str, arm: str) -> float:
-    """Standard error of one spectrum's number at the last generation, mean over chains."""
+def last_measured(record: StudyRecord, metric: str) -> int:
+    """The last generation at which any chain has a metric; 0 where none has it."""
+    generations = metric_values(record, metric).index.get_level_values("generation")
+    return int(generations.max()) if len(generations) else 0
+
+
+def _error(record: StudyRecord, metric: str, arm: str, generation: int) -> float:
+    """Standard error of one spectrum's number at a generation, mean over chains."""
     squares = []
     for suffix in ("_se", "_data_se"):
         values = metric_values(record, f"{metric}{suffix}")
-        last = values[values.index.get_level_values("generation") == record.generations]
+        last = values[values.index.get_level_values("generation") == generation]
         squares.append(last[last.index.get_level_values("arm") == arm] ** 2)
     return float(np.sqrt(pd.concat(squares).groupby(level="seed").sum()).mean())
 
 
-def _difference(record: StudyRecord, metric: str, arm: str) -> tuple[object, ...]:
+def _difference(
+    record: StudyRecord, metric: str, arm: str, generation: int
+) -> tuple[object, ...]:
     """Pairs, mean, interval, p and least p of the arm minus the control; nan without one."""
-    if record.control is None or arm == record.control or record.generations == 0:
+    if record.control is None or arm == record.control or generation == 0:
         return (0, np.nan, np.nan, np.nan, np.nan, np.nan)
-    pairs = paired_differences(record, metric, arm, record.control, record.generations)
+    pairs = paired_differences(record, metric, arm, record.control, generation)
     found = effect(pairs.differences)
     if not found.n_seeds:
         return (0, np.nan, np.nan, np.nan, np.nan, np.nan)
@@ -130,17 +139,38 @@ def certificates(record: StudyRecord, text: str) -> pd.Series:
     """Whether each spectrum's outliers are all certified.
 
     Returns:
-        True or False with the index (arm, seed, generation); generation 0, which the arms of a
-        seed share, is there once, as arm ``SHARED``. Empty where nothing is known of certificates.
+        True or False by spectrum, as `each_once` has them; empty where nothing is known.
     """
     known = metric_values(record, f"hessian/{text}/certified") > 0
     if known.empty:
         rows = record.outliers[record.outliers["text"] == text]
         planned = rows[rows["arm"].isin(record.arms) & rows["seed"].isin(record.seeds)]
         known = planned.groupby(["arm", "seed", "generation"])["certified"].all()
-    rows = known.rename("certified").reset_index()
+    return each_once(record, text, known)
+
+
+def each_once(record: StudyRecord, text: str, values: pd.Series) -> pd.Series:
+    """Numbers of spectra, those of one spectrum once: arms may share it.
+
+    All arms of a seed share generation 0, and an arm that goes back to human text what it has in
+    common with those that do not. One seed's spectra of a generation are one and the same where
+    both of their ends are, to the last digit.
+
+    Args:
+        record: the study.
+        text: human or own.
+        values: index (arm, seed, generation).
+
+    Returns:
+        The least of a spectrum's values, index (arm, seed, generation): the first of its arms, or
+        ``SHARED`` for generation 0.
+    """
+    place, ends = list(values.index.names), ("lambda_max", "lambda_min")
+    columns = {end: metric_values(record, f"hessian/{text}/{end}") for end in ends}
+    rows = pd.DataFrame({"value": values} | columns).loc[values.index].reset_index()
     rows["arm"] = rows["arm"].where(rows["generation"] > 0, SHARED)
-    return rows.groupby(["arm", "seed", "generation"])["certified"].all()
+    first = rows.groupby(["seed", "generation", *ends])["arm"].transform("first")
+    return rows.assign(arm=first.fillna(rows["arm"])).groupby(place)["value"].min()
 
 
 def negative_masses(record: StudyRecord) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.spectra.indicators import INDICATORS, certificates, indicators_table
+from analysis.spectra.indicators import INDICATORS, certificates, each_once, indicators_table
 from analysis.study import StudyRecord, chain_values, metric_values
 from analysis.titles import ArmChange, arm_changes
 from collapse.figures.view import percent, written
@@ -136,8 +136,11 @@ def _factor(record: StudyRecord, metric: str, change: ArmChange) -> str:
 
 def _which_grows(top: ArmChange, bottom: ArmChange) -> str:
     up, down = _growth(top.start, top.end), _growth(bottom.start, bottom.end)
-    if up is None or down is None or bottom.start > 0:
+    if up is None or down is None:
         return "an end changes its sign, so that no factor can be told"
+    if bottom.start > 0:
+        verb = "grows" if up > 1 + LEVEL else "does not grow"
+        return f"on average the positive end {verb}, and there is no negative one"
     grown = [name for name, factor in (("positive", up), ("negative", down)) if factor > 1 + LEVEL]
     if not grown:
         return "on average neither end grows"
@@ -229,7 +232,7 @@ def _certificates_in_words(record: StudyRecord, text: str) -> str:
 
 
 def _products_in_words(record: StudyRecord, text: str) -> str:
-    values = metric_values(record, f"hessian/{text}/products")
+    values = each_once(record, text, metric_values(record, f"hessian/{text}/products"))
     if values.empty:
         return ""
     least, most = float(values.min()), float(values.max())
@@ -251,7 +254,7 @@ def _uncertified(record: StudyRecord, text: str) -> str:
 def _two_ratios(record: StudyRecord, text: str) -> str:
     """Two things bear the name of a ratio, and do not agree."""
     ours, seeds = (
-        metric_values(record, f"hessian/{text}/{name}")
+        each_once(record, text, metric_values(record, f"hessian/{text}/{name}"))
         for name in ("spectral_ratio", "legacy_ratio")
     )
     both = ours.index.intersection(seeds.index)

@@ -69,6 +69,14 @@ def test_claims_that_were_changed_afterwards_show(tmp_path: Path) -> None:
     assert "The claims were changed after" in markdown_summary(read_record(tmp_path))
 
 
+def test_claims_that_were_never_hashed_were_not_changed(tmp_path: Path) -> None:
+    record = replace(HONEST, claims_hash="")
+    write_record(record, tmp_path)
+    again = read_record(tmp_path)
+    assert not again.claims_changed
+    assert markdown_summary(again) == markdown_summary(record)
+
+
 @pytest.mark.parametrize("content", [None, "", "{", "[]", '{"name": "x"}', '{"claims": 3}'])
 def test_what_is_no_record_is_refused_in_a_line(tmp_path: Path, content: str | None) -> None:
     if content is not None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shlex
 import shutil
 from dataclasses import fields
 from pathlib import Path
@@ -13,11 +14,13 @@ import pytest
 from collapse.errors import StoreError
 from collapse.execution.prepared import prepare_plan
 from collapse.language.corpora.source import corpus_fingerprint
-from collapse.parameters.doors import RecurseStep
+from collapse.parameters.doors import Experiment, RecurseStep, Report
+from collapse.parameters.fields import settings_of
 from collapse.parameters.study import load_study
 from collapse.stages.device import choose_device, device_name
 from collapse.stages.plan import plan_chain
 from collapse.tracking import provenance, seals, store
+from entrypoints.record import commands
 from tests.conftest import MICRO, open_door
 
 CHAIN = "quickstart.replace.seed0"
@@ -137,3 +140,17 @@ def test_no_generation_is_built_on_a_changed_one(copy: Walk, tmp_path: Path) -> 
     (line,) = made.stderr.strip().splitlines()
     assert f"the run {copy.run.info.run_id}" in line
     assert "rerun=true" in line
+
+
+def test_the_lines_that_run_a_study_again_are_taken_by_the_doors() -> None:
+    """What is the run's alone, as the number of workers, is no word for `report`."""
+    study = load_study("quickstart")
+    given = {"study": "quickstart", "scale": "trial", "workers": "3", "executor": "ray"}
+    given |= {"corpus": "my texts.txt", "intervals": "false", "learning_rate": "1e-4"}
+    parameters = study.door(Experiment, given)
+    again, report = (shlex.split(line)[5:] for line in commands(study, parameters))
+    assert {"workers=3", "executor=ray", "corpus=my texts.txt", "intervals=false"} <= set(again)
+    for door, words in ((Experiment, again), (Report, report[2:])):
+        assert words[::2] == ["-P"] * (len(words) // 2)
+        pairs = dict(word.split("=", 1) for word in words[1::2])
+        assert settings_of(study.door(door, pairs)) == settings_of(parameters)

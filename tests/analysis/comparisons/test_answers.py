@@ -7,7 +7,7 @@ import pytest
 
 from analysis.comparisons.answers import Comparison, answers, answers_table
 from analysis.comparisons.words import answer_cells, numbers
-from analysis.statistics import t_interval
+from analysis.statistics import holm, sign_flip_p, t_interval
 
 
 def compared(*differences: float, margin: float = 1.0, **changes: Any) -> Comparison:
@@ -68,6 +68,14 @@ def test_correction_can_keep_a_comparison_undecided() -> None:
     first, *rest = answers([replace(mixed[0], is_primary=True), *others])
     assert (first.verdict, first.p_corrected) == ("higher", 2 / 64)
     assert [one.p_corrected for one in rest] == [one.p_corrected for one in answers(others)]
+
+
+def test_a_study_of_twenty_seeds_is_corrected_by_holm() -> None:
+    """Twenty seeds have too many joint patterns of signs to count."""
+    values = np.random.default_rng(3).normal([[0.3], [0.8], [0.0]], 1.0, size=(3, 20))
+    found = answers([compared(*row) for row in values])
+    assert [one.p_corrected for one in found] == pytest.approx(holm([*map(sign_flip_p, values)]))
+    assert {one.n_seeds for one in found} == {20}
 
 
 def test_nothing_is_found_where_nothing_is_planted() -> None:

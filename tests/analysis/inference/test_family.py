@@ -1,9 +1,19 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from analysis.claims.effects import paired_differences
 from analysis.inference.family import contrasts, contrasts_table, equivalences, primary_claim
-from analysis.statistics import equivalence_p, hedges_g, holm, max_t_p, sign_flip_p
+from analysis.inference.findings import inference_findings
+from analysis.inference.words import sentences
+from analysis.statistics import (
+    equivalence_p,
+    hedges_g,
+    holm,
+    least_family_p,
+    max_t_p,
+    sign_flip_p,
+)
 from tests.analysis.made_up_inference import LINKED, METRIC, UNLINKED, claim, study
 
 ARMS = {"up": 0.5, "slight": 0.1, "flat": 0.0, "base": 0.0}
@@ -46,6 +56,37 @@ def test_a_claim_on_one_arm_or_on_a_lead_is_no_primary_contrast() -> None:
     assert first.found.p == sign_flip_p(pairs.differences)
     assert primary_claim(study(ARMS, claims=())) is None
     assert len(contrasts(study(ARMS, claims=()), METRICS)) == 9
+
+
+def test_a_claim_on_four_arms_is_no_primary_contrast() -> None:
+    four = claim("increase", 0.0, ("up", "base", "slight", "flat"))
+    two = claim("increase", 0.0, ("slight", "base"), "second")
+    found = contrasts(study(ARMS, claims=(four, two)), METRICS)
+    assert (found[0].is_primary, found[0].arm) == (True, "slight")
+    only = study(ARMS, claims=(four,))
+    assert primary_claim(only) is None
+    assert not any(one.is_primary for one in contrasts(only, METRICS))
+    report = inference_findings(only)
+    assert report is not None
+    assert sentences(report)[0] == (
+        "The study has no claim on two arms, so that no contrast is primary."
+    )
+
+
+def test_contrasts_know_the_least_p_that_their_seeds_could_have_got() -> None:
+    """Few seeds beside many: however large their effect, chance takes the others further."""
+    others = {f"arm_{place}": 0.0 for place in range(6)}
+    record = study({"up": 0.5, **others, "few": 9.0, "base": 0.0}, seeds=12, arm_seeds={"few": 6})
+    primary, *rest = contrasts(record, METRICS)
+    assert (primary.holds, primary.least_corrected) == (True, 2 / 2**12)
+    joint = pd.DataFrame(dict(zip(one.pairs.seeds, one.pairs.differences)) for one in rest).T
+    assert [one.least_corrected for one in rest] == pytest.approx(least_family_p(joint))
+    few = [one for one in rest if one.arm == "few" and one.metric == METRIC]
+    assert [one.found.p for one in few] == [2 / 64]
+    assert [one.arm for one in rest if one.has_too_few] == ["few"] * 3
+    table = contrasts_table([primary, *rest]).set_index("arm")
+    assert (table.loc["few", "least_p_corrected"] > 0.05).all()
+    assert table.loc["up", "least_p_corrected"].iloc[0] == 2 / 2**12
 
 
 def test_an_arm_with_fewer_seeds_is_compared_on_its_own() -> None:

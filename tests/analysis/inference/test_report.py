@@ -3,6 +3,7 @@ import pytest
 from analysis.inference.figures import forest_plate, inference_plates
 from analysis.inference.findings import InferenceFindings, inference_findings
 from analysis.inference.section import inference_files, inference_lines, inference_section
+from analysis.inference.words import family_in_words
 from analysis.study import StudyRecord
 from collapse.figures.style import png_bytes
 from tests.analysis.made_up_inference import METRIC, claim, study
@@ -64,9 +65,58 @@ def test_files_have_the_numbers(found: InferenceFindings) -> None:
 def test_figures_say_the_finding_and_are_the_same_twice(found: InferenceFindings) -> None:
     plates = inference_plates(found)
     assert [plate.name for plate in plates] == ["effects_forest", "links"]
-    assert plates[0].title == "Against base, of 3 leading metrics differ: up in 3; flat in none"
+    assert plates[0].title == (
+        "Against base, of 3 leading metrics differ: up in 3; flat has too few seeds"
+    )
     assert "of 2 pairs" in plates[1].title
     assert png_bytes(plates[0].figure) == png_bytes(inference_plates(found)[0].figure)
+
+
+def test_few_seeds_beside_many_say_what_they_cannot() -> None:
+    slopes = {"up": 0.5, **{f"arm_{n}": 0.0 for n in range(6)}, "few": 9.0, "base": 0.0}
+    found = found_in(study(slopes, seeds=12, arm_seeds={"few": 6}))
+    few = [one for one in found.family if one.has_too_few]
+    assert {one.arm for one in few} == {"few"}
+    least = f"a corrected p of {few[0].least_corrected:.2g} is the least that 6 seeds can reach"
+    told = family_in_words(found)
+    assert told.endswith(
+        f". 3 of the 23 could not, however large the effect: {least} beside others of 12."
+    )
+    plate = forest_plate(found)
+    assert plate is not None
+    assert plate.title.endswith("up in 3; few has too few seeds")
+    assert f"dotted: it could not, as {least} beside others of 12." in plate.caption
+    (axes,) = plate.figure.axes
+    # A line and a mark a row, 8 arms in 3 metrics.
+    assert sum(line.get_linestyle() == ":" for line in axes.lines) == 3
+    labels = [text.get_text() for text in plate.figure.legends[0].get_texts()]
+    assert labels[-2:] == ["open: does not hold", "dotted: too few seeds to hold"]
+    # With all seeds nothing is said of it.
+    alike = found_in(study(ARMS))
+    assert "could not" not in family_in_words(alike)
+    plate = forest_plate(alike)
+    assert plate is not None
+    assert plate.title.endswith("up in 3; flat in none")
+    assert "dotted" not in plate.caption
+    assert len(plate.figure.legends[0].get_texts()) == 3
+
+
+def test_variance_across_arms_says_which_seeds_it_saw(found: InferenceFindings) -> None:
+    assert "seeds as blocks, over the 5 of 6 seeds that all arms have, the other 1 left out; " in (
+        "\n".join(inference_lines(found))
+    )
+    assert set(inference_files(found)["anova.csv"]["left_out"]) == {"5"}
+    alike = "\n".join(inference_lines(found_in(study(ARMS))))
+    assert "seeds as blocks; " in alike
+
+
+def test_the_correction_is_named_by_the_seeds_that_were_compared() -> None:
+    """Of 18 planned seeds 6 are there so far: few enough for joint flips."""
+    record = study(ARMS, seeds=18)
+    begun = record.measurements[record.measurements["seed"] < 6]
+    found = found_in(StudyRecord(**{**vars(record), "measurements": begun}))
+    assert "(max-T with joint sign flips)" in family_in_words(found)
+    assert "(Holm)" in family_in_words(found_in(record))
 
 
 def test_few_seeds_say_what_they_cannot() -> None:
