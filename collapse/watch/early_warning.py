@@ -106,13 +106,15 @@ class EarlyWarning(TrainerCallback):
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         check_settings(alpha, every, burn_in, budget)
-        self.alpha, self.every, self.stop, self.seed = alpha, every, stop, seed
+        self.alpha, self.every, self.stop, self.seed = alpha, every, stop, int(seed)
         self.indicators = (*CHEAP, CURVATURE) if curvature else CHEAP
         self._input_ids_BxT = check_batch(batch)
         names = [one.name for one in self.indicators]
-        self._setting = Setting.of(self._input_ids_BxT, seed, names)
+        self._setting = Setting.of(self._input_ids_BxT, self.seed, names)
         self._healthy = healthy_runs(calibration, self._setting, alpha)
-        self._new_record = partial(Record, self.indicators, self._healthy, alpha, burn_in, seed)
+        self._new_record = partial(
+            Record, self.indicators, self._healthy, alpha, burn_in, self.seed
+        )
         self._budget = Budget([budget / 2, budget / 2] if curvature else [budget], clock)
         self._teller = Teller()
         self._looks_here, self._unseen_steps = True, 0
@@ -191,7 +193,7 @@ class EarlyWarning(TrainerCallback):
             )
         if step % self.every or not self._budget.allowances[0].affords(self._budget.training_s):
             return None
-        return self._look(bare(model), step)
+        return self._look(bare(model), int(step))
 
     def save(self, path: AnyPath) -> None:
         """Add this run to a file of healthy runs, which is made where there is none.

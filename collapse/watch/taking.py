@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -17,6 +18,8 @@ Measure = Callable[[Any, torch.Tensor, int], dict[str, float]]
 
 # Without these a model has no predictions at all; the others may be undefined in a healthy one.
 _MUST_BE_FINITE = ("nll_nats", "entropy_nats")
+_TROUBLE = (BadInput, RuntimeError)
+"""What ends no training. A RuntimeError is memory that is not there, or the model's own code."""
 
 
 def take_look(
@@ -24,7 +27,7 @@ def take_look(
     input_ids_BxT: torch.Tensor,
     seed: int,
     budget: Budget,
-    complain: Callable[[BadInput], None],
+    complain: Callable[[Exception], None],
 ) -> dict[str, float]:
     """Measure a model in training, and pay for it.
 
@@ -43,17 +46,20 @@ def take_look(
 
     Raises:
         BadInput: the first look of a kind cannot be taken.
+        RuntimeError: so it is, for want of memory, or in the model's own code.
     """
     values: dict[str, float] = {}
+    measured: nn.Module | None = None
     _wait_for(model)
     training_s, paid_s = budget.training_s, budget.clock()
     # Each process looks by its own clock: not all of them at once.
-    with undisturbed(model), alone(), in_full(model) as measured:
+    with undisturbed(model), alone(), ExitStack() as stack:
         for allowance, measure in zip(budget.allowances, _MEASURES, strict=False):
             if allowance.affords(training_s) and first_broken(values) is None:
                 try:
+                    measured = measured or stack.enter_context(in_full(model))
                     values |= measure(measured, input_ids_BxT, seed)
-                except BadInput as error:
+                except _TROUBLE as error:
                     if allowance.last_s is None:
                         raise
                     complain(error)

@@ -37,7 +37,8 @@ class Teller:
     def complain(self, what: str, error: Exception) -> None:
         """Warn of a kind of trouble when it comes first."""
         if what not in self._complaints:
-            _LOG.warning("early warning: %s, and training goes on: %s", what, error)
+            reason = " ".join(str(error).split())[:300] or type(error).__name__
+            _LOG.warning("early warning: %s, and training goes on: %s", what, reason)
         self._complaints.add(what)
 
     def end(self, record: Record) -> None:

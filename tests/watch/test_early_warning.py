@@ -20,7 +20,7 @@ from transformers import PreTrainedModel, TrainerCallback, TrainerControl, Train
 import collapse
 from collapse.errors import BadInput, BadModel, BadParameter
 from collapse.numerics.streams import numpy_stream
-from collapse.watch import indicators, taking, telling
+from collapse.watch import indicators, taking, telling, undisturbed
 from tests.watch.made_up_training import (
     VOCABULARY,
     fixed_batch,
@@ -383,6 +383,51 @@ def test_a_look_that_fails_later_ends_no_training(
     assert set(watch.looks[2].values) == set(SHARED)
     assert len(caplog.records) == 2
     assert all("training goes on: the gradient" in one.message for one in caplog.records)
+
+
+@pytest.mark.parametrize("where", ["forward", "copy"])
+def test_memory_that_runs_out_later_ends_no_training(
+    where: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 2.00 GiB")
+
+    model, watch = llama().bfloat16().train(), watching()
+    watch.after_step(model, 0)
+    if where == "forward":
+        monkeypatch.setattr(taking, "_MEASURES", (full,))
+    else:
+        monkeypatch.setattr(undisturbed, "_in_float32", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        watching().after_step(model, 0)  # the first look of another watch
+    with caplog.at_level(logging.WARNING, "collapse.watch"):
+        for step in (2, 4):
+            assert watch.after_step(model, step) is None
+    assert [look.values for look in watch.looks[1:]] == [{}, {}]
+    (said,) = [one.message for one in caplog.records]
+    assert said.endswith("training goes on: CUDA out of memory. Tried to allocate 2.00 GiB")
+    assert model.training
+
+
+def test_steps_and_seeds_of_numpy_are_saved(tmp_path: Path) -> None:
+    watch, plain = watching(seed=np.int64(3)), watching(seed=3)
+    for step in np.arange(0, 4, 2):
+        watch.after_step(llama(), step)
+        plain.after_step(llama(), int(step))
+    watch.save(tmp_path / "numpy.json")
+    plain.save(tmp_path / "plain.json")
+    assert (tmp_path / "numpy.json").read_text() == (tmp_path / "plain.json").read_text()
+
+
+def test_continuations_have_one_length_whatever_the_model_calls_its_end() -> None:
+    """An end of text is a token like others to one that counts pairs of tokens."""
+    values = []
+    for end in (None, 0, 1, 2, 3):
+        model, watch = llama(), watching()
+        model.generation_config.eos_token_id = end
+        watch.after_step(model, 0)
+        values.append(watch.looks[0].values["distinct_2"])
+    assert len(set(values)) == 1
 
 
 @pytest.mark.parametrize("rule", ["runs", "looks"])
