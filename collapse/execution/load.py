@@ -5,11 +5,14 @@ from typing import Any
 from collapse.language.pretrained import load_model
 from collapse.language.tokenizer import load_tokenizer
 from collapse.tracking.registry import fetch_generation
-from collapse.tracking.store import connect
+from collapse.tracking.store import as_guest, connect
 
 
 def load_generation(name: str, generation: int) -> tuple[Any, Any]:
     """Model and tokenizer of one generation of a chain.
+
+    Out of the store that MLFLOW_TRACKING_URI or ``mlflow.set_tracking_uri`` names, or else of
+    ``mlflow.db`` in the working directory.
 
     Args:
         name: registered model, ``<study>.<arm>.seed<k>``.
@@ -23,6 +26,7 @@ def load_generation(name: str, generation: int) -> tuple[Any, Any]:
         DamagedCheckpoint: a file of it is missing or was changed.
         StoreError: the tracking store does not answer.
     """
-    connect()
-    model, tokenizer = fetch_generation(name, generation)
+    with as_guest():
+        connect()
+        model, tokenizer = fetch_generation(name, generation)
     return load_model(model), load_tokenizer(tokenizer)

@@ -52,8 +52,9 @@ def run_plan(
         hurry()
         raise
     finally:
+        stopped = [prepared.plan.step(key) for key in (*walk.errors, *walk.skipped)]
         for chain in prepared.plan.chains:
-            broken = any(chain in prepared.plan.step(key).chains for key in walk.errors)
+            broken = any(chain in step.chains for step in stopped)
             if chain.name in parents:
                 runs.close_own(parents[chain.name], "FAILED" if broken else status)
         runs.close_dead(prepared.plan.experiment)

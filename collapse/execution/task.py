@@ -121,6 +121,8 @@ def _run(task: Task) -> str:
 def _execute(task: Task, run_id: str) -> None:
     """Run the stage, log what it yields, upload its folder."""
     folder = home() / task.fingerprint
+    if task.rerun and made_before(folder) is not None:
+        shutil.rmtree(folder)  # with its state: what an earlier call made is not wanted
     folder.mkdir(parents=True, exist_ok=True)
     workspace = Workspace(
         folder=folder / "artifacts",
@@ -129,7 +131,7 @@ def _execute(task: Task, run_id: str) -> None:
         progress=no_progress if task.quiet else bar,
     )
     with metrics.MetricLog(run_id, folder / "outbox.jsonl") as log:
-        notes = None if task.rerun else made_before(folder)
+        notes = made_before(folder)
         if notes is None:
             started = time.perf_counter()
             with machine_watched(log):

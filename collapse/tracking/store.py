@@ -25,6 +25,8 @@ _NOISY = (
     "alembic",
     "sqlalchemy",
 )
+_TELLER = "mlflow.store.db.utils"
+"""It tells with a traceback what it raises besides."""
 
 
 def tracking_uri() -> str:
@@ -65,6 +67,26 @@ def connect() -> None:
 
 
 @contextmanager
+def as_guest() -> Iterator[None]:
+    """Put back what `connect` sets: warnings, loggers and variables are a notebook's own."""
+    variables, levels = dict(os.environ), {n: logging.getLogger(n).level for n in _NOISY}
+    levels[_TELLER] = logging.getLogger(_TELLER).level
+    import mlflow
+
+    uri = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+    try:
+        with warnings.catch_warnings():
+            yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+        mlflow.set_tracking_uri(uri)  # type: ignore[arg-type]  # None: unset, as it was
+        for name in os.environ.keys() - variables.keys():
+            del os.environ[name]
+        os.environ.update(variables)
+
+
+@contextmanager
 def _in_turn(uri: str) -> Iterator[None]:
     """One process of this machine at a time, where the store is a sqlite file."""
     if not uri.startswith("sqlite:///"):
@@ -101,8 +123,7 @@ def silence() -> None:
     warnings.filterwarnings("ignore", category=UserWarning)
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.ERROR)
-    # It tells with a traceback what it raises besides.
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    logging.getLogger(_TELLER).setLevel(logging.CRITICAL)
 
 
 def first_line(error: BaseException) -> str:

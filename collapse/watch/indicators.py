@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from collapse.errors import BadParameter
+from collapse.errors import BadModel, BadParameter
 from collapse.language.sampling import sample_tokens
 from collapse.numerics.diversity import distinct_n
 from collapse.numerics.lanczos import lanczos
@@ -146,7 +146,12 @@ def largest_eigenvalue(model: nn.Module, input_ids_BxT: torch.Tensor, seed: int)
 
 
 def _check_fits(model: PreTrainedModel, input_ids_BxT: torch.Tensor) -> None:
-    vocabulary, top = model.config.vocab_size, int(input_ids_BxT.max())
+    vocabulary, top = getattr(model.config, "vocab_size", None), int(input_ids_BxT.max())
+    if vocabulary is None:
+        raise BadModel(
+            f"{type(model).__name__} is no plain causal language model: its configuration has no "
+            "vocab_size (of a model of text and images, watch the part that reads text)"
+        )
     if int(input_ids_BxT.min()) < 0 or top >= vocabulary:
         raise BadParameter(f"batch has token {top}, and the model knows 0 to {vocabulary - 1}")
     context = getattr(model.config, "max_position_embeddings", None)

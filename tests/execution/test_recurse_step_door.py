@@ -156,7 +156,7 @@ def test_required_ancestors_are_named_and_nothing_is_made(tmp_path: Path) -> Non
     made = open_door(
         tmp_path, "recurse_step", "--generation", "2", "--ancestors", "require", *MICRO
     )
-    assert made.returncode == 2
+    assert made.returncode == 2, made.stderr
     assert "baseline/replace/seed0/gen0" in made.stderr
     assert "recurse_step/replace/seed0/gen1" in made.stderr
     assert len(made.stderr.strip().splitlines()) == 1
@@ -190,21 +190,29 @@ def test_quality_of_any_generation(micro_chain: Path, tmp_path: Path) -> None:
 
 
 def test_a_rerun_runs_though_an_earlier_call_could_not_hand_over(tmp_path: Path) -> None:
-    disk_is_full = """if True:
-        import runpy, sys
-        from collapse.execution import task
-        def full(*_): raise OSError(28, "No space left on device")
-        task._keep = full
-        sys.argv = ["prepare", *sys.argv[1:]]
-        runpy.run_module("entrypoints.prepare", run_name="__main__")
-    """
-    failed = subprocess.run(
-        [sys.executable, "-c", disk_is_full, *MICRO[:6]], cwd=tmp_path, env=environment()
-    )
-    assert failed.returncode != 0
-    made = open_door(tmp_path, "prepare", "--rerun", "true", *MICRO[:6])
-    assert made.returncode == 0, made.stderr
+    """Nor does a call after one that was killed take the half of what that one made for whole."""
+
+    def prepare(patch: str, *words: str) -> int:
+        code = "import os, runpy; from collapse.execution import task\n" + patch
+        code += "\nrunpy.run_module('entrypoints.prepare', run_name='__main__')"
+        return subprocess.run(
+            [sys.executable, "-c", code, *MICRO[:6], *words], cwd=tmp_path, env=environment()
+        ).returncode
+
+    assert prepare("def full(*_): raise OSError(28, 'no space left')\ntask._keep = full") != 0
+    assert prepare("task._run_stage = lambda *_: os._exit(9)", "--rerun", "true") == 9
+    assert prepare("") == 0
     client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
-    oldest, newest = runs(client)
-    assert (newest.info.status, oldest.info.status) == ("FINISHED", "FAILED")
-    assert float(newest.data.tags["stage_seconds"]) > 0
+    first, last = runs(client)
+    assert (first.info.status, last.info.status) == ("FAILED", "FINISHED")
+    assert float(last.data.tags["stage_seconds"]) > 0
+    kept = {one.path for one in client.list_artifacts(last.info.run_id)}
+    assert {"parameters.json", "tokenizer"} <= kept
+
+
+def test_a_chain_that_nothing_could_be_made_for_is_no_finished_one(tmp_path: Path) -> None:
+    made = open_door(tmp_path, "experiment", *MICRO, "--vocabulary_size", "60000")
+    assert made.returncode == 2, made.stderr
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    chain = by_name(client)[CHAIN]
+    assert chain.info.status == "FAILED"

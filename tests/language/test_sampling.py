@@ -371,6 +371,11 @@ def test_texts_in_texts_out():
     assert texts[0] != texts[2]  # equal prompts, each with its own numbers
 
 
+def test_one_text_is_no_list_of_texts():
+    with pytest.raises(BadParameter, match=r"prompts='w5 w6' is one text: give a list"):
+        sample(small(), word_tokenizer(), "w5 w6")
+
+
 def test_an_empty_prompt_needs_a_first_token():
     tokenizer = word_tokenizer()
     tokenizer.bos_token = tokenizer.eos_token = None

@@ -1,13 +1,17 @@
 """A store that cannot be one is refused at once."""
 
+import logging
+import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
+import mlflow
 import pytest
 
 from collapse.errors import StoreError
-from collapse.tracking.store import connect
+from collapse.tracking.store import as_guest, connect
 from tests.conftest import environment
 
 
@@ -16,6 +20,28 @@ def test_what_names_no_store_is_refused(uri: str, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     with pytest.raises(StoreError, match="names no store: give sqlite:///PATH"):
         connect()
+
+
+def test_a_guest_leaves_a_notebook_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "GIT_PYTHON_REFRESH"):
+        monkeypatch.delenv(name, raising=False)
+    for uri in (None, f"sqlite:///{tmp_path}/own.db"):
+        mlflow.set_tracking_uri(uri)
+        logging.getLogger("mlflow").setLevel(logging.INFO)
+        before = dict(os.environ), list(warnings.filters), mlflow.get_tracking_uri()
+        with as_guest():
+            connect()
+            assert logging.getLogger("mlflow").level == logging.ERROR
+            assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "0"
+            assert mlflow.MlflowClient().search_experiments()
+        assert (dict(os.environ), list(warnings.filters), mlflow.get_tracking_uri()) == before
+        assert mlflow.is_tracking_uri_set() == (uri is not None)
+        assert logging.getLogger("mlflow").level == logging.INFO
+    assert (tmp_path / "mlflow.db").is_file()
+    assert (tmp_path / "own.db").is_file()
 
 
 def test_three_may_open_a_new_store_at_once(tmp_path: Path) -> None:

@@ -409,6 +409,13 @@ def test_memory_that_runs_out_later_ends_no_training(
     assert model.training
 
 
+def test_a_model_of_text_and_images_is_refused_in_a_line() -> None:
+    model = llama()
+    model.config = SimpleNamespace(text_config=model.config)
+    with pytest.raises(BadModel, match="LlamaForCausalLM is no plain causal language model"):
+        watching().after_step(model, 0)
+
+
 def test_steps_and_seeds_of_numpy_are_saved(tmp_path: Path) -> None:
     watch, plain = watching(seed=np.int64(3)), watching(seed=3)
     for step in np.arange(0, 4, 2):

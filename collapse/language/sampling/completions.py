@@ -112,9 +112,11 @@ def sample(
         The completions alone as text, in prompt order, ended at eos, without special tokens.
 
     Raises:
-        BadParameter: see :func:`sample_tokens`; or an empty prompt for a tokenizer that has neither
-            bos nor eos.
+        BadParameter: see :func:`sample_tokens`; one text in place of several; or an empty prompt
+            for a tokenizer that has neither bos nor eos.
     """
+    if isinstance(prompts, str):
+        raise BadParameter(f"prompts={prompts!r} is one text: give a list, [{prompts!r}]")
     completions = sample_tokens(
         model,
         [_encode(tokenizer, prompt) for prompt in prompts],
