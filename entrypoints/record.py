@@ -14,6 +14,7 @@ from analysis.spectra.figures import chain_evolution
 from analysis.spectra.indicators import negative_masses, with_negative_masses
 from analysis.study import StudyRecord
 from collapse.errors import BadInput
+from collapse.execution.alike import require_alike
 from collapse.execution.prepared import Prepared
 from collapse.figures import png_bytes
 from collapse.parameters.doors import Report
@@ -21,7 +22,7 @@ from collapse.parameters.fields import parameter_fields
 from collapse.parameters.groups import First, Model, Training
 from collapse.parameters.study import StudyFile
 from collapse.stages.dynamics import metric_name
-from collapse.tracking import reader, runs, seals
+from collapse.tracking import claims, reader, seals
 from collapse.tracking.metrics import keep_study_metrics
 from collapse.tracking.reports import log_picture
 
@@ -36,6 +37,7 @@ def study_record(prepared: Prepared, parameters: Any) -> StudyRecord:
             "run the study first (mlflow run . , or python -m entrypoints.experiment)"
         )
     seals.require_records(chains)
+    require_alike(study, plan.experiment, chains, parameters.generations)
     spectra, outliers = reader.spectra(chains)
     measured = reader.measurements(chains)
     record = StudyRecord(
@@ -47,8 +49,8 @@ def study_record(prepared: Prepared, parameters: Any) -> StudyRecord:
         generations=parameters.generations,
         settings=asdict(parameters) | {"commands": commands(study, parameters)},
         claims=study.claims,
-        claims_hash=runs.fixed_claims(plan.experiment),
-        claims_changed=runs.fixed_claims(plan.experiment) not in {"", study.claims_hash},
+        claims_hash=claims.fixed_claims(plan.experiment),
+        claims_changed=claims.fixed_claims(plan.experiment) not in {"", study.claims_hash},
         measurements=measured,
         samples=reader.samples(chains),
         runs=reader.stage_runs(plan.experiment, chains),

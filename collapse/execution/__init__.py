@@ -7,6 +7,7 @@ study_run   a plan under MLflow: chains opened, steps walked, chains closed
 walk        step by step, in this process or by a crew of others
 crews       which crew: local (processes of this machine) or ray_cluster
 task        one step under MLflow; it can travel to another process
+alike       one way of measuring for all that is compared
 kept        what a stage made before it was handed over
 processes   several processes on one stage
 scratch     what this machine keeps between processes, and locks

@@ -33,7 +33,7 @@ def _run_stage(name: str, study: StudyFile, given: dict[str, Any]) -> str | None
     if missing := study_run.steps_before(prepared, target):
         say(f"{target} needs {', '.join(missing)}: building them first")
     rerun = frozenset({target}) if parameters.rerun else frozenset()
-    walk = study_run.run_plan(prepared, stop_at_first=True, rerun=rerun)
+    walk = study_run.run_plan(prepared, stop_at_first=True, rerun=rerun, displaces=False)
     outcome = walk.outcomes[target]
     where = f"experiment {prepared.plan.experiment!r}, run {outcome.run_id}"
     print(f"{target} {'was there already' if outcome.reused else 'is done'}: {where} (mlflow ui)")

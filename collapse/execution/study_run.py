@@ -11,7 +11,7 @@ from collapse.execution.task import Outcome, Task
 from collapse.execution.walk import Crew, MakeTask, Walk, walk_alone, walk_together
 from collapse.parameters.study import StudyFile
 from collapse.stages.plan import Chain, Step
-from collapse.tracking import runs
+from collapse.tracking import claims, runs
 from collapse.tracking.patience import hurry
 
 
@@ -21,6 +21,7 @@ def run_plan(
     crew: Crew | None = None,
     stop_at_first: bool = False,
     rerun: frozenset[str] = frozenset(),
+    displaces: bool = True,
 ) -> Walk:
     """Walk a plan under the runs of its chains.
 
@@ -29,6 +30,8 @@ def run_plan(
         crew: processes to walk it with; None stays in this one and shows bars for its stages.
         stop_at_first: raise the first error; otherwise the other chains go on.
         rerun: keys of steps that are run again though they have finished runs.
+        displaces: a look takes the place of one that was asked otherwise; false for a look that a
+            person takes between, unless it is to be run again.
 
     Raises:
         CollapseError: what stops the whole walk, or the first error.
@@ -38,10 +41,12 @@ def run_plan(
     walk = Walk()
     try:
         with only_one("chains"):
-            runs.fix_claims(prepared.plan.experiment, prepared.study.claims_hash)
+            claims.fix_claims(prepared.plan.experiment, prepared.study.claims_hash)
             for chain in prepared.plan.chains:
                 parents[chain.name] = open_chain(prepared, chain)
-        make_task = _task_maker(prepared, parents, rerun, quiet=crew is not None)
+        make_task = _task_maker(
+            prepared, parents, rerun, displaces=displaces, quiet=crew is not None
+        )
         if crew is not None:
             walk_together(walk, prepared.plan, make_task, crew)
         else:
@@ -62,7 +67,12 @@ def run_plan(
 
 
 def _task_maker(
-    prepared: Prepared, parents: Mapping[str, str], rerun: frozenset[str], *, quiet: bool
+    prepared: Prepared,
+    parents: Mapping[str, str],
+    rerun: frozenset[str],
+    *,
+    displaces: bool,
+    quiet: bool,
 ) -> MakeTask:
     def make_task(step: Step, outcomes: Mapping[str, Outcome]) -> Task:
         return Task(
@@ -77,6 +87,7 @@ def _task_maker(
             judge=step.judge and outcomes[step.judge].run_id,
             corpus=prepared.contents[step.parameters.corpus],
             rerun=step.key in rerun,
+            displaces=displaces or step.key in rerun,
             quiet=quiet,
         )
 
@@ -96,7 +107,7 @@ def open_chain(prepared: Prepared, chain: Chain) -> str:
     parameters |= {"preset": recipe.preset, "kind": recipe.kind, "start": recipe.start}
     label = runs.RunLabel(prepared.plan.experiment, chain.name, tags, parameters)
     run_id = runs.open_run(label).info.run_id
-    runs.keep_hypothesis(run_id, hypothesis(prepared.study))
+    claims.keep_hypothesis(run_id, hypothesis(prepared.study))
     return run_id
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from collapse.errors import StoreError
+from collapse.execution.alike import displaced
 from collapse.execution.kept import keep_made, made_before
 from collapse.execution.processes import ALONE, tell
 from collapse.execution.progress import bar, say
@@ -46,6 +47,7 @@ class Task:
         judge: run of the corpus's judge.
         corpus: digest of the human text.
         rerun: run it though a finished run is there.
+        displaces: takes the place of what its chains hold of the stage, though asked otherwise.
         quiet: no progress bars.
     """
 
@@ -57,6 +59,7 @@ class Task:
     needs: tuple[str, ...]
     corpus: str
     rerun: bool = False
+    displaces: bool = True
     quiet: bool = True
     earlier: Mapping[int, str] = field(default_factory=dict)
     teacher: str | None = None
@@ -244,9 +247,14 @@ def _adopt(task: Task, run_id: str) -> None:
     for chain in task.step.chains:
         if runs.MODEL_TAG in run.data.tags:
             _register(task, chain, run)
-        metrics.mirror(
-            task.parents[chain.name], task.step.stage, generation, run_id, metrics.last_values(run)
-        )
+        parent, stage = task.parents[chain.name], task.step.stage
+        if not task.displaces and (other := displaced(parent, stage, generation, run)):
+            say(
+                f"{chain.name} keeps what {stage} measured before, and so do its reports: {other} "
+                "(rerun=true puts this look in its place)"
+            )
+            continue
+        metrics.mirror(parent, stage, generation, run_id, metrics.last_values(run))
 
 
 def _register(task: Task, chain: Chain, run: Any) -> None:

@@ -2,6 +2,7 @@
 
 store      where it is, and that it can be written; server, postgres: a shared one
 runs       found again by fingerprint, opened under their chain, closed
+claims     written down before a study's first chain runs
 metrics    numbers on their way to a run and its chain; outbox: in a file until they are there
 patience   calls made again to a store that does not answer
 registry   a model version per generation

@@ -153,6 +153,18 @@ def log_metrics(
     patiently(lambda: _send(run_id, metrics))
 
 
+def mirrored_tag(stage: str, generation: int) -> str:
+    """The tag of a chain's run that names the run whose values it holds."""
+    return f"mirrored.{stage}.{generation}"
+
+
+def mirrored(chain: Run, stage: str) -> list[tuple[int, str]]:
+    """Generation and run of each look of a stage whose values a chain's run holds."""
+    tags = chain.data.tags.items()
+    found = [(tag.rpartition("."), run_id) for tag, run_id in tags if tag.startswith("mirrored.")]
+    return sorted((int(g), run_id) for (s, _, g), run_id in found if s == f"mirrored.{stage}")
+
+
 def mirror(
     parent: str, stage: str, generation: int, run_id: str, values: Mapping[str, float]
 ) -> None:
@@ -161,7 +173,7 @@ def mirror(
     Of a mirroring that was cut off, the next one takes the moment over, so that the store sees what
     has arrived.
     """
-    done, begun = f"mirrored.{stage}.{generation}", f"mirroring.{stage}.{generation}"
+    done, begun = mirrored_tag(stage, generation), f"mirroring.{stage}.{generation}"
     tags = client().get_run(parent).data.tags
     if tags.get(done) == run_id:
         return

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from mlflow.entities import Run
 
+from collapse.tracking.metrics import mirrored
 from collapse.tracking.runs import artifacts, client, find_runs
 from collapse.tracking.store import tracking_uri
 
@@ -82,11 +83,9 @@ def samples(chains: Sequence[Run]) -> pd.DataFrame:
     """A few texts of every generation: columns arm, seed, generation, text."""
     rows = []
     for run in chains:
-        for tag, run_id in run.data.tags.items():
-            if tag.startswith("mirrored.quality."):
-                generation = int(tag.rpartition(".")[2])
-                texts = _sample_texts(artifacts(run_id) / "samples.jsonl")
-                rows += [(*_place(run), generation, text) for text in texts]
+        for generation, run_id in mirrored(run, "quality"):
+            texts = _sample_texts(artifacts(run_id) / "samples.jsonl")
+            rows += [(*_place(run), generation, text) for text in texts]
     return pd.DataFrame(rows, columns=["arm", "seed", "generation", "text"])
 
 
@@ -100,14 +99,12 @@ def spectra(chains: Sequence[Run]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
     runs, marks = [], []
     for run in chains:
-        for tag, run_id in run.data.tags.items():
-            if tag.startswith("mirrored.hessian."):
-                generation = int(tag.rpartition(".")[2])
-                path = artifacts(run_id) / "hessian_analysis.json"
-                for text, found in json.loads(path.read_text())["texts"].items():
-                    place = (*_place(run), generation, text)
-                    runs += [(*place, *row) for row in _tridiagonals(found)]
-                    marks += [(*place, *row) for row in _eigenvalues(found)]
+        for generation, run_id in mirrored(run, "hessian"):
+            path = artifacts(run_id) / "hessian_analysis.json"
+            for text, found in json.loads(path.read_text())["texts"].items():
+                place = (*_place(run), generation, text)
+                runs += [(*place, *row) for row in _tridiagonals(found)]
+                marks += [(*place, *row) for row in _eigenvalues(found)]
     where = ["arm", "seed", "generation", "text"]
     return (
         pd.DataFrame(runs, columns=[*where, "probe", "step", "alpha", "beta"]),
@@ -129,16 +126,15 @@ def stage_table(chains: Sequence[Run], stage: str, name: str) -> pd.DataFrame:
     parts = []
     read = _READERS[name.rpartition(".")[2]]
     for run in chains:
-        for tag, run_id in run.data.tags.items():
-            if tag.startswith(f"mirrored.{stage}."):
-                path = artifacts(run_id) / name
-                if path.is_file():
-                    part = read(path)
-                    arm, seed = _place(run)
-                    part.insert(0, "generation", int(tag.rpartition(".")[2]))
-                    part.insert(0, "seed", seed)
-                    part.insert(0, "arm", arm)
-                    parts.append(part)
+        for generation, run_id in mirrored(run, stage):
+            path = artifacts(run_id) / name
+            if path.is_file():
+                part = read(path)
+                arm, seed = _place(run)
+                part.insert(0, "generation", generation)
+                part.insert(0, "seed", seed)
+                part.insert(0, "arm", arm)
+                parts.append(part)
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -179,3 +180,22 @@ def test_bad_values_are_one_line(tmp_path: Path, words: tuple[str, ...], right: 
     assert words[0][2:] in made.stderr
     assert right in made.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_look_between_takes_no_place_but_when_it_is_to_be_run_again(
+    folder: Path, store: Store, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    chain, metric = "quickstart.replace.seed0", "svd/K/participation_ratio"
+    before = store.steps(chain, metric)
+    other = ("--generation", "0", "--site", "post_rope")
+    made = door(copy, "svd_probe", *other)
+    assert made.returncode == 0, made.stderr
+    assert "keeps what svd_probe measured before" in made.stderr
+    assert "site=projection there, site=post_rope here" in made.stderr
+    assert Store(copy).steps(chain, metric) == before
+    again = door(copy, "svd_probe", *other, "--rerun", "true")
+    assert "keeps what" not in again.stderr
+    value = Store(copy).named("svd_probe g0").data.metrics[metric]
+    assert Store(copy).named(chain).data.metrics[metric] == value != before[0]

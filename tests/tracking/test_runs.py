@@ -12,7 +12,7 @@ import pytest
 
 from collapse.errors import StoreError
 from collapse.measurement import Measurement
-from collapse.tracking import metrics, provenance, reader, runs, store
+from collapse.tracking import claims, metrics, provenance, reader, runs, store
 from tests.conftest import environment
 
 TAGS = {"study": "s", "arm": "a", "seed": 0, "generation": 0, "stage": "quality", "chain": "c"}
@@ -103,9 +103,9 @@ def test_mirroring_is_done_once_and_a_rerun_overwrites(label) -> None:
 
 
 def test_claims_are_written_down_once(label) -> None:
-    runs.fix_claims(label.experiment, "first")
-    runs.fix_claims(label.experiment, "second")
-    assert runs.fixed_claims(label.experiment) == "first"
+    claims.fix_claims(label.experiment, "first")
+    claims.fix_claims(label.experiment, "second")
+    assert claims.fixed_claims(label.experiment) == "first"
 
 
 def test_a_deleted_experiment_is_named_with_the_way_back(label) -> None:
