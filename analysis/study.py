@@ -140,7 +140,7 @@ class StudyRecord:
 
     @cached_property
     def values_by_metric(self) -> Mapping[str, pd.Series]:
-        """What `metric_values` gives, of every metric that has any; sorted out once for them all."""
+        """What `metric_values` gives, of every metric that has any: sorted once for them all."""
         rows = self.measurements
         planned = (
             rows["arm"].isin(self.arms)

@@ -84,12 +84,12 @@ def mean_and_sd(record: StudyRecord, metric: str) -> pd.DataFrame:
 
     A cell with fewer seeds than planned says so: "(n = 1)". A cell without a value has a dash.
     """
-    info, table = metric_info(metric), over_seeds(record, metric)
-    cells = pd.DataFrame("–", index=list(record.arms), columns=range(record.generations + 1))
-    for key, row in table.iterrows():
-        arm, generation = key if isinstance(key, tuple) else (key, 0)
+    info, generations = metric_info(metric), range(record.generations + 1)
+    cells = {arm: dict.fromkeys(generations, "–") for arm in record.arms}
+    for row in over_seeds(record, metric).reset_index().to_dict("records"):
         spread = "" if np.isnan(row["sd"]) else f" ± {info.write_bare(row['sd'])}"
-        few = f" (n = {row['n']:.0f})" if row["n"] < len(record.seeds_of(str(arm))) else ""
+        few = f" (n = {row['n']})" if row["n"] < len(record.seeds_of(row["arm"])) else ""
         percent = " %" if info.is_share else ""
-        cells.loc[arm, generation] = f"{info.write_bare(row['mean'])}{spread}{percent}{few}"
-    return cells
+        told = f"{info.write_bare(row['mean'])}{spread}{percent}{few}"
+        cells[row["arm"]][row["generation"]] = told
+    return pd.DataFrame.from_dict(cells, orient="index", columns=generations)

@@ -29,11 +29,12 @@ def write(prepared: Prepared, parameters: Any) -> str:
     experiment = prepared.plan.experiment
     record = study_record(prepared, parameters)
     found = sections(record)
-    path = write_report(record, Path("reports") / experiment, found)
+    summary = markdown_summary(record, found)
+    path = write_report(record, Path("reports") / experiment, found, summary)
     write_record(record, path.parent / "record")
     run_id = log_report(experiment, prepared.study.name, path.parent)
     keep_evolutions(prepared, record)
-    print(markdown_summary(record, found))
+    print(summary)
     print(path.absolute())
     return run_id
 

@@ -73,10 +73,8 @@ def cautions(found: WarningFindings) -> tuple[str, ...]:
 
 
 def title(one: EventWarning) -> str:
-    """The finding of one event, for its figure."""
+    """The finding of one event that some chain had, for its figure."""
     arm, event = one.events.arm, one.events.rule.short
-    if not one.n_seen:
-        return f"Under {arm} {event} came to no chain at a time that is known: nothing to lead"
     best = _best(one)
     primary = one.table[one.table["indicator"] == PRIMARY].iloc[0]
     parts = []
@@ -113,15 +111,42 @@ def guideline(one: EventWarning) -> str:
 
 
 def _of_event(found: WarningFindings, one: EventWarning) -> str:
-    events, seeds = one.events, int(one.events.planned_S.sum())
+    events, last = one.events, found.record.generations
+    compared_S = events.planned_S & ~np.isnan(events.earliest_S)
+    planned, compared = int(events.planned_S.sum()), int(compared_S.sum())
+    if not compared:
+        return (
+            f"Under {events.arm}, nothing is known of {events.rule.short}: none of {planned} "
+            "chains could be compared."
+        )
     came = events.earliest_S[events.seen]
     unresolved = int((events.planned_S & events.unresolved_S).sum())
-    text = f"Under {events.arm}, {events.rule.short} came to {one.n_seen} of {seeds} chains"
+    text = f"Under {events.arm}, {events.rule.short} came to {one.n_seen} of {compared} chains"
+    if compared < planned:
+        text += " that could be compared"
     if len(came):
         text += f", at generation {span_of(came)}"
     if unresolved:
         text += f", and to {unresolved} at generation 1 or after a gap, too soon to be led"
-    return f"{text} (of {found.record.generations} generations)."
+    without = events.earliest_S[compared_S & np.isinf(events.latest_S)] - 1
+    return f"{text} (of {last} generations){_unwatched(planned - compared, without, last)}."
+
+
+def _unwatched(uncompared: int, without: np.ndarray, last: int) -> str:
+    """Chains of which nobody knows, or not to the end, whether the event came; mostly nothing.
+
+    Args:
+        uncompared: chains that could not be compared at all.
+        without: until which generation the others are known to be without the event.
+        last: the study's last generation.
+    """
+    short = without[without < last]
+    if not len(short):
+        return f"; {uncompared} could not" if uncompared else ""
+    until = f"only until generation {span_of(short)}"
+    if not uncompared:
+        return f"; {len(short)} could be compared {until}"
+    return f"; {uncompared} could not, and {len(short)} {until}"
 
 
 def _of_indicators(one: EventWarning) -> str:

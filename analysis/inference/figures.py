@@ -1,6 +1,7 @@
 """The figures of tests over seeds: effects as a forest, links as a heat map."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -87,7 +88,7 @@ def _draw(axes: Axes, found: InferenceFindings, one: Contrast, y: float) -> None
 
 def _notes(shown: Sequence[Contrast]) -> list[Line2D]:
     """What open marks mean, and dotted lines where there are any."""
-    like = {"color": INK, "marker": "o", "mfc": "white", "mew": 1.3}
+    like: dict[str, Any] = {"color": INK, "marker": "o", "mfc": "white", "mew": 1.3}
     notes = [Line2D([], [], **like | {"ls": ""}, label="open: does not hold")]
     if any(one.has_too_few for one in shown):
         notes.append(

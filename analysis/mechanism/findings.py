@@ -1,4 +1,4 @@
-"""What a study measured of its mechanism, at the end of its chains and beside the control."""
+"""What a study measured of its mechanism, at the last generation and beside the control."""
 
 import re
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _STEMS = ("drift/", "drift_from_previous/", "cka/", "gradient/", "landscape/", "
 
 @dataclass(frozen=True)
 class ArmEnd:
-    """One metric of one arm at the study's last generation.
+    """One metric of one arm at the last generation measured.
 
     Attributes:
         metric: its name.
@@ -45,18 +45,20 @@ class MechanismFindings:
 
     Attributes:
         record: the study.
-        ends: every measured metric of every arm at the last generation.
+        generation: the last one of which any chain's drift was measured.
+        ends: every measured metric of every arm there.
         similar_layers: metrics of CKA, first layer to last.
         rank_layers: metrics of the rank of activations, first layer to last.
     """
 
     record: StudyRecord
+    generation: int
     ends: tuple[ArmEnd, ...]
     similar_layers: tuple[str, ...]
     rank_layers: tuple[str, ...]
 
     def end(self, metric: str, arm: str) -> ArmEnd | None:
-        """One metric of one arm at the last generation."""
+        """One metric of one arm at the last generation measured."""
         return next((one for one in self.ends if (one.metric, one.arm) == (metric, arm)), None)
 
     def told_arms(self, metric: str) -> tuple[str, ...]:
@@ -69,23 +71,25 @@ class MechanismFindings:
         return tuple(one.arm for one in (*most, *control))
 
     def least_similar(self) -> str | None:
-        """The layer whose CKA is lowest in any arm at the last generation, as its metric."""
+        """The layer whose CKA is lowest in any arm at the last generation measured."""
         ends = [one for one in self.ends if one.metric in self.similar_layers]
         return min(ends, key=lambda one: one.mean).metric if ends else None
 
 
 def mechanism_findings(record: StudyRecord) -> MechanismFindings | None:
     """Work out everything; None where the stage `mechanism` was not run on later generations."""
-    names = _measured(record)
-    if record.generations == 0 or WHOLE not in names:
+    names, drift = _measured(record), metric_values(record, WHOLE)
+    if record.generations == 0 or drift.empty:
         return None
+    last = int(drift.index.get_level_values("generation").max())
     return MechanismFindings(
         record,
+        last,
         tuple(
             found
             for metric in names
             for arm in record.arms
-            if (found := _end(record, metric, arm)) is not None
+            if (found := _end(record, metric, arm, last)) is not None
         ),
         _layers(names, r"cka/.+"),
         _layers(names, r"activation/.+/participation_ratio"),
@@ -93,7 +97,7 @@ def mechanism_findings(record: StudyRecord) -> MechanismFindings | None:
 
 
 def ends_table(found: MechanismFindings) -> pd.DataFrame:
-    """Every metric of every arm at the last generation, with its difference from the control."""
+    """The ends of every arm, one row a metric, with their differences from the control."""
     rows = []
     for one in found.ends:
         other = one.difference
@@ -119,8 +123,7 @@ def _measured(record: StudyRecord) -> list[str]:
     return [name for name in names if name.startswith(_STEMS) and not is_error(name)]
 
 
-def _end(record: StudyRecord, metric: str, arm: str) -> ArmEnd | None:
-    last = record.generations
+def _end(record: StudyRecord, metric: str, arm: str, last: int) -> ArmEnd | None:
     values = own_values(record, metric, arm, last).differences
     if not len(values):
         return None

@@ -17,7 +17,7 @@ from analysis.metrics import metric_info
 def mechanism_section(found: MechanismFindings) -> dict[str, object]:
     """What a template shows: all in words; `arms` are the columns of `rows`."""
     return {
-        "generation": found.record.generations,
+        "generation": found.generation,
         "sentences": words.sentences(found),
         "cautions": words.cautions(found),
         "arms": found.record.arms,

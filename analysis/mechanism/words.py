@@ -80,7 +80,7 @@ def cautions(found: MechanismFindings) -> tuple[str, ...]:
 
 
 def _by(found: MechanismFindings) -> str:
-    return f"By generation {found.record.generations}"
+    return f"By generation {found.generation}"
 
 
 def _told(found: MechanismFindings, metric: str, write: Callable[[float], str]) -> str:

@@ -58,7 +58,9 @@ def spread_in_words(n_seeds: Iterable[int]) -> str:
     numbers = sorted(set(n_seeds))
     many = [str(n) for n in numbers if n > 2]
     if not many:
-        return "Bars span two seeds." if 2 in numbers else "There is one seed, so there are no bars."
+        return (
+            "Bars span two seeds." if 2 in numbers else "There is one seed, so there are no bars."
+        )
     few = {1: "of one seed there is none", 2: "of two seeds they span both"}
     rest = "".join(f"; {few[n]}" for n in numbers if n in few)
     over = " to ".join(dict.fromkeys((many[0], many[-1])))

@@ -121,9 +121,7 @@ def _error(record: StudyRecord, metric: str, arm: str, generation: int) -> float
     return float(np.sqrt(pd.concat(squares).groupby(level="seed").sum()).mean())
 
 
-def _difference(
-    record: StudyRecord, metric: str, arm: str, generation: int
-) -> tuple[object, ...]:
+def _difference(record: StudyRecord, metric: str, arm: str, generation: int) -> tuple[object, ...]:
     """Pairs, mean, interval, p and least p of the arm minus the control; nan without one."""
     if record.control is None or arm == record.control or generation == 0:
         return (0, np.nan, np.nan, np.nan, np.nan, np.nan)
@@ -166,8 +164,9 @@ def each_once(record: StudyRecord, text: str, values: pd.Series) -> pd.Series:
         ``SHARED`` for generation 0.
     """
     place, ends = list(values.index.names), ("lambda_max", "lambda_min")
-    columns = {end: metric_values(record, f"hessian/{text}/{end}") for end in ends}
-    rows = pd.DataFrame({"value": values} | columns).loc[values.index].reset_index()
+    measured = {end: metric_values(record, f"hessian/{text}/{end}") for end in ends}
+    of_these = {end: found.reindex(values.index) for end, found in measured.items()}
+    rows = pd.DataFrame({"value": values} | of_these).reset_index()
     rows["arm"] = rows["arm"].where(rows["generation"] > 0, SHARED)
     first = rows.groupby(["seed", "generation", *ends])["arm"].transform("first")
     return rows.assign(arm=first.fillna(rows["arm"])).groupby(place)["value"].min()

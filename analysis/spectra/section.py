@@ -1,12 +1,12 @@
 """The report's section on spectra: what they say, and the indicators behind it, in words."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Any
 
 import pandas as pd
 
 from analysis.metrics import MINUS, Metric, metric_info
-from analysis.spectra.indicators import indicators_table, spectral_texts
+from analysis.spectra.indicators import indicators_table, last_measured, spectral_texts
 from analysis.spectra.words import cautions, sentences
 from analysis.study import StudyRecord
 from analysis.trends import TREND_RULE
@@ -30,7 +30,8 @@ def spectral_lines(record: StudyRecord) -> list[str]:
 def _part(record: StudyRecord, text: str) -> dict[str, object]:
     """What the spectra on one text say, and the table of indicators behind it."""
     groups: dict[str, dict[str, Any]] = {}
-    for row in indicators_table(record, text).to_dict("records"):
+    table = indicators_table(record, text)
+    for row in table.to_dict("records"):
         # A number that no arm has is left out, an indicator of the seed's is not.
         is_absent = pd.isna(row["start"]) and row["trend"] == "not measured"
         group = groups.setdefault(
@@ -42,11 +43,18 @@ def _part(record: StudyRecord, text: str) -> dict[str, object]:
         group["arms"].append(_indicator_cells(row, info))
     return {
         "text": text,
+        "last": _last(record, table["metric"]),
         "sentences": sentences(record, text),
         "cautions": cautions(record, text),
         "trend_rule": TREND_RULE,
         "groups": [g for g in groups.values() if g["claimed"] or not g["is_empty"]],
     }
+
+
+def _last(record: StudyRecord, metrics: Iterable[str]) -> str:
+    """Which generation the ends of indicators are of, for the head of their column."""
+    found = {last_measured(record, metric) for metric in metrics} - {0}
+    return f"gen. {found.pop()}" if len(found) == 1 else "last gen."
 
 
 def _indicator_cells(row: dict[Hashable, Any], info: Metric) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """A made-up study of scaling like `tiny_scaling`, with a planted law, planted tasks and rates."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,13 +32,6 @@ SETTINGS: dict[str, dict[str, object]] = {
     "untrained": {**PLAIN, "preset": "medium", "baseline_steps": 100},
 }
 ARMS = tuple(SETTINGS)
-
-
-@dataclass(frozen=True)
-class StudyWithSettings(StudyRecord):
-    """A record that knows what its arms were trained with."""
-
-    arm_settings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
 def planted_loss(size: float, settings: Mapping[str, Any]) -> float:
@@ -114,4 +106,4 @@ def study_of_scaling(measurements: pd.DataFrame | None = None, **changes: Any) -
         "runs": empty,
         "arm_settings": SETTINGS,
     }
-    return StudyWithSettings(**(fields | changes))
+    return StudyRecord(**(fields | changes))

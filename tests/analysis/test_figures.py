@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from analysis.figures import plates, trajectory_figure
+from analysis.figures import Plate, panels_plate, plates, trajectory_figure
 from analysis.study import StudyRecord, metric_values
 from analysis.titles import finding
 from collapse.figures.style import PALETTE, png_bytes
@@ -133,6 +133,43 @@ def test_band_is_the_t_interval() -> None:
     at_last = edge[edge[:, 0] == 3.0, 1]
     assert at_last.min() == pytest.approx(values.mean() - half)
     assert at_last.max() == pytest.approx(values.mean() + half)
+
+
+def edge(plate: Plate, panel: int, generation: float) -> list[float]:
+    """The ends of the first arm's band."""
+    band = np.asarray(plate.figure.axes[panel].collections[0].get_paths()[0].vertices)
+    ends = band[band[:, 0] == generation, 1]
+    return [float(ends.min()), float(ends.max())]
+
+
+def test_a_figure_has_bands_of_one_kind_and_its_caption_names_it() -> None:
+    record, metrics = made_up_study(seeds=range(4)), ("human/nll_nats", "human/entropy_nats")
+    rows = record.measurements
+    thin = (rows["metric"] == metrics[1]) & (rows["arm"] == "replace") & (rows["seed"] > 1)
+    thin &= rows["generation"] == 3
+    spans = panels_plate(replace(record, measurements=rows[~thin]), "x", "t", metrics)
+    assert "least and the greatest seed" in spans.caption
+    values = metric_values(record, metrics[0]).loc["replace", :, 2]
+    assert edge(spans, 0, 2) == pytest.approx([values.min(), values.max()])
+    whole = panels_plate(record, "x", "t", metrics)
+    assert "95 % t-intervals" in whole.caption
+    assert edge(whole, 0, 2)[1] > values.max()
+
+
+def test_captions_count_planned_chains_at_the_last_generation_measured() -> None:
+    record = only(made_up_study(seeds=range(3)), KL)
+    rows = record.measurements
+    running = rows["generation"] < 3
+    (plate,) = plates(replace(record, measurements=rows[running]))
+    assert "have no value" not in plate.caption
+    behind = running & ~((rows["arm"] == "fresh") & (rows["seed"] == 2) & (rows["generation"] == 2))
+    (plate,) = plates(replace(record, measurements=rows[behind]))
+    assert "At generation 2, 1 of 6 chains have no value" in plate.caption
+    # Measured or not, as in a larger study that was run before: seeds not planned do not count.
+    fewer = rows[(rows["arm"] == "fresh") | (rows["seed"] == 0)]
+    for kept in (rows, fewer):
+        (plate,) = plates(replace(record, measurements=kept, arm_seeds={"replace": 1}))
+        assert "have no value" not in plate.caption
 
 
 def test_captions_say_where_chains_are_missing() -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -27,6 +29,26 @@ def test_seeds_and_generations_may_come_as_text() -> None:
     record = made_up_study(measurements=rows.astype({"seed": str, "generation": str}))
     assert metric_values(record, "human/nll_nats").index.is_unique
     assert len(metric_values(record, "human/nll_nats")) == 16
+
+
+def test_values_are_of_their_own_record_and_metric() -> None:
+    record = made_up_study()
+    for metric in ("human/nll_nats", "truth/valid_fraction"):
+        rows = record.measurements[record.measurements["metric"] == metric]
+        expected = rows.set_index(["arm", "seed", "generation"])["value"].sort_index()
+        pd.testing.assert_series_equal(metric_values(record, metric), expected)
+    missing = metric_values(record, "unheard/of")
+    assert (len(missing), missing.dtype) == (0, float)
+    assert list(missing.index.names) == ["arm", "seed", "generation"]
+    fewer = replace(record, arms=("fresh",), generations=1)
+    assert len(metric_values(fewer, "human/nll_nats")) == 1 * 2 * 2
+
+
+def test_a_change_of_what_was_given_out_changes_no_record() -> None:
+    record = made_up_study()
+    values = metric_values(record, "human/nll_nats")
+    values.iloc[:] = 0.0
+    assert (metric_values(record, "human/nll_nats") > 1).all()
 
 
 def test_values_are_of_planned_chains_and_finite() -> None:

@@ -215,6 +215,42 @@ def test_unresolved_events_are_counted_in_words() -> None:
     assert "12 times an event came before anything could have been seen" in text
 
 
+def told_of_event(until: dict[int, int]) -> str:
+    """Of chains that lose their loss after a generation, by seed; the event comes at 5 of 6."""
+    record = chains(COURSES, settings=SETTINGS)
+    rows = record.measurements
+    last = rows["seed"].map(until).fillna(6)
+    gone = (rows["arm"] == "replace") & (rows["metric"] == NLL) & (rows["generation"] > last)
+    found = warning_findings(replace(record, measurements=rows[~gone]))
+    assert found is not None
+    (line,) = (one for one in warning_lines(found) if one.startswith("- Under replace"))
+    return line.removeprefix("- Under replace, ")
+
+
+def test_chains_that_nobody_watched_are_not_said_to_have_been_spared() -> None:
+    came = "the rise of the loss on human text came to"
+    all_seen = f"{came} 12 of 12 chains, at generation 5 (of 6 generations)."
+    assert told_of_event({}) == all_seen
+    # A chain that breaks after the event had it all the same.
+    assert told_of_event({0: 5, 1: 5}) == all_seen
+    assert told_of_event({0: 3, 1: 4}) == (
+        f"{came} 10 of 12 chains, at generation 5 (of 6 generations); 2 could be compared only "
+        "until generation 3 to 4."
+    )
+    assert told_of_event({0: 0, 1: 0, 2: 0}) == (
+        f"{came} 9 of 9 chains that could be compared, at generation 5 (of 6 generations); "
+        "3 could not."
+    )
+    assert told_of_event({0: 0, 1: 0, 2: 0, 3: 2}) == (
+        f"{came} 8 of 9 chains that could be compared, at generation 5 (of 6 generations); "
+        "3 could not, and 1 only until generation 2."
+    )
+    assert told_of_event(dict.fromkeys(SEEDS, 0)) == (
+        "nothing is known of the rise of the loss on human text: none of 12 chains could be "
+        "compared."
+    )
+
+
 def test_the_page_escapes_what_comes_from_the_record() -> None:
     record = chains(COURSES, settings=SETTINGS)
     renamed = record.measurements.replace({"arm": {"replace": "<b>"}})

@@ -79,7 +79,7 @@ def test_contrasts_know_the_least_p_that_their_seeds_could_have_got() -> None:
     record = study({"up": 0.5, **others, "few": 9.0, "base": 0.0}, seeds=12, arm_seeds={"few": 6})
     primary, *rest = contrasts(record, METRICS)
     assert (primary.holds, primary.least_corrected) == (True, 2 / 2**12)
-    joint = pd.DataFrame(dict(zip(one.pairs.seeds, one.pairs.differences)) for one in rest).T
+    joint = pd.DataFrame([pd.Series(one.pairs.differences, one.pairs.seeds) for one in rest]).T
     assert [one.least_corrected for one in rest] == pytest.approx(least_family_p(joint))
     few = [one for one in rest if one.arm == "few" and one.metric == METRIC]
     assert [one.found.p for one in few] == [2 / 64]

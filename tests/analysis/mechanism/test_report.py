@@ -138,6 +138,16 @@ def test_a_study_without_the_stage_has_no_section() -> None:
     assert mechanism_findings(record(generations=0)) is None
 
 
+def test_a_study_under_way_is_told_by_the_last_generation_measured() -> None:
+    whole = record(generations=LAST + 2)
+    found = mechanism_findings(whole)
+    assert found is not None
+    assert (found.generation, mechanism_section(found)["generation"]) == (LAST, LAST)
+    drift = mechanism_section(found)["sentences"][0]
+    assert drift.startswith(f"By generation {LAST} weights move 6.0")
+    assert mechanism_plates(found)[0].title == drift.split(" (difference")[0]
+
+
 def test_many_layers_are_spread_out() -> None:
     layers = [f"cka/layer_{number}" for number in range(12)]
     assert spread_out(layers) == tuple(layers[k] for k in (0, 4, 7, 11))

@@ -20,7 +20,7 @@ from analysis.recovery.section import recovery_lines, recovery_section
 from analysis.report.page import environment
 from analysis.report.sections import sections
 from analysis.statistics import t_interval
-from analysis.study import StudyRecord
+from analysis.study import StudyRecord, metric_values
 from collapse.parameters.study import load_study
 from collapse.stages.plan import plan_study
 from entrypoints.record import returns
@@ -129,10 +129,12 @@ def test_without_a_loss_there_is_nothing_to_heal() -> None:
     rows = record.measurements.copy()
     rows["value"] = 0.3 + np.random.default_rng(5).normal(size=len(rows)) * 0.001
     found = found_in(study(measurements=rows))
-    assert {one.status for one in found.recoveries} <= {"nothing lost", "undecided"}
-    lost = [one for one in found.recoveries if one.status == "nothing lost"]
+    assert {one.status for one in found.recoveries} <= {"not told", "undecided"}
+    lost = [one for one in found.recoveries if one.status == "not told"]
     assert lost
-    assert "more than half" not in words.sentences(RecoveryFindings(record, (lost[0],)))[0]
+    alone = RecoveryFindings(record, (lost[0],))
+    assert "more than half" not in words.sentences(alone)[0]
+    assert words.title(alone).endswith("before chains went back to human text cannot be told")
 
 
 def test_a_gain_is_no_loss() -> None:
@@ -141,6 +143,39 @@ def test_a_gain_is_no_loss() -> None:
     rows.loc[back & (rows["generation"] == 1), "value"] -= 0.2
     one = found_in(study(measurements=rows)).of("human/nll_nats")[0]
     assert one.status == "nothing lost"
+    alone = RecoveryFindings(study(), (one,))
+    assert words.sentences(alone)[0].endswith(": nothing was lost by then.")
+    assert words.title(alone) == "Nothing was lost before chains went back to human text"
+
+
+def test_one_seed_cannot_tell_a_loss() -> None:
+    rows = study().measurements
+    found = found_in(study(measurements=rows[rows["seed"] == 0], seeds=(0,)))
+    assert {one.status for one in found.recoveries} == {"not told"}
+    said = words.sentences(found)[0]
+    assert said.endswith(": whether anything was lost by then cannot be told.")
+    assert words.title(found).startswith("Whether anything was lost")
+
+
+def staying(arm: str) -> pd.DataFrame:
+    """The measurements of a study in which this arm's loss stays whole."""
+    rows = study().measurements.copy()
+    end = (rows["arm"] == arm) & (rows["generation"] == LAST) & (rows["metric"] == "human/nll_nats")
+    rows.loc[end, "value"] = 0.3 + STEP * (SWITCH[arm] - 1) + 0.0001 * rows.loc[end, "seed"]
+    return rows
+
+
+def test_the_earliest_tried_is_said_of_the_earliest_alone() -> None:
+    """Five seeds of the earlier switch cannot decide."""
+    found = found_in(study(measurements=staying("back_2")))
+    told = [one for one in words.sentences(found) if "the loss stays" in one]
+    assert told == ["Loss on human text: the loss stays from generation 1 on, the earliest tried."]
+    later = found_in(study(arm_seeds={"back_2": 5}))
+    told = [one for one in words.sentences(later) if "the loss stays from" in one]
+    assert told[0] == (
+        "Loss on human text: the loss stays from generation 3 on; of earlier ones it cannot be "
+        "told."
+    )
 
 
 def test_five_seeds_cannot_decide() -> None:
@@ -213,7 +248,24 @@ def test_the_figure_shows_means_and_intervals(found: RecoveryFindings) -> None:
     row = table.loc[("human/nll_nats", "replace", LAST)]
     assert row["lower"] < STEP * LAST < row["upper"]
     (plate,) = recovery_plates(found)
+    assert "95 % t-intervals" in plate.caption
     shares = [one.share_left for one in found.of("human/nll_nats")]
     first, second = (f"{100 * share[0]:.0f} %" for share in shares if share)
     assert f"{first} of what was lost by generation 1 and {second} of that by" in plate.title
     assert len(plate.figure.axes) == 2
+
+
+def test_a_point_of_two_seeds_makes_every_band_one_of_least_and_greatest() -> None:
+    rows = study().measurements
+    thin = (rows["arm"] == "back_4") & (rows["generation"] == LAST) & (rows["seed"] > 1)
+    found = found_in(study(measurements=rows[~thin]))
+    (plate,) = recovery_plates(found)
+    assert "bands are the least and the greatest seed" in plate.caption
+    point = courses(found).set_index(["metric", "arm", "generation"])
+    point = point.loc[("human/nll_nats", "replace", 2)]
+    arm, control = (
+        metric_values(found.record, "human/nll_nats")[a, :, 2] for a in ("replace", "fresh")
+    )
+    differences = arm - control
+    assert point["n_seeds"] == len(SEEDS)
+    assert (point["lower"], point["upper"]) == pytest.approx((differences.min(), differences.max()))

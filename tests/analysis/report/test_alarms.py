@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -13,7 +15,7 @@ def with_values(record, rows):
     old = record.measurements
     replaced = old.set_index(keys).index.isin(new.set_index(keys).index)
     measurements = pd.concat([old[~replaced], new], ignore_index=True)
-    return type(record)(**{**vars(record), "measurements": measurements})
+    return replace(record, measurements=measurements)
 
 
 def sees_future(arm, seed, logits, perplexity):

@@ -11,6 +11,7 @@ from analysis.spectra.indicators import (
     spectral_texts,
     with_negative_masses,
 )
+from analysis.spectra.section import spectral_section
 from analysis.spectra.words import cautions, sentences, shown, shown_in_title
 from analysis.study import StudyRecord, metric_values
 from collapse.errors import BadInput
@@ -142,6 +143,65 @@ def test_certificates_count_a_shared_generation_0_once(record: StudyRecord) -> N
     found = certificates(bare, "human")
     assert (len(found), int(found.sum())) == (14, 13)
     assert not found[("replace", 0, 3)]
+
+
+def going_back(record: StudyRecord) -> StudyRecord:
+    """A third arm, back, that is replace until generation 2, in one seed of two."""
+    frames = {"measurements": record.measurements, "outliers": record.outliers}
+    for name, rows in frames.items():
+        before = rows[(rows["arm"] == "replace") & (rows["generation"] < 2)]
+        after = rows[(rows["arm"] == "replace") & (rows["generation"] >= 2)].copy()
+        if "metric" in after:
+            moved = after["metric"].isin([f"{H}/lambda_min", f"{H}/products"])
+            after.loc[moved, "value"] *= 2
+        own = pd.concat([before, after]).assign(arm="back")
+        frames[name] = pd.concat([rows, own[own["seed"] == 0]], ignore_index=True)
+    return replace(record, arms=(*record.arms, "back"), arm_seeds={"back": 1}, **frames)
+
+
+def test_a_spectrum_that_arms_share_counts_once(record: StudyRecord) -> None:
+    """Generations 0 and 1 of back are those of replace; 2 and 3 are its own."""
+    shared = going_back(record)
+    assert len(certificates(shared, "human")) == 14 + 2
+    rows = shared.measurements
+    bare = replace(shared, measurements=rows[rows["metric"] != f"{H}/certified"])
+    assert len(certificates(bare, "human")) == 14 + 2
+    told = sentences(shared, "human")
+    assert "All 16 spectra have certified outliers and ends." in told
+    # Fourteen of 48 products and two of 96.
+    assert "A spectrum took 54 products with the Hessian (48 to 96)." in told
+    one = changed(record, f"{H}/certified", {("replace", 0): 0.0})
+    assert int((~certificates(going_back(one), "human")).sum()) == 4 + 2
+
+
+def test_a_study_under_way_is_told_by_the_last_generation_measured(record: StudyRecord) -> None:
+    under_way = replace(record, generations=5)
+    pd.testing.assert_frame_equal(
+        indicators_table(under_way, "human"), indicators_table(record, "human")
+    )
+    assert spectral_section(under_way)[0]["last"] == "gen. 3"
+    rows = record.measurements
+    late = (rows["metric"] == f"{H}/spectral_ratio") & (rows["generation"] == 3)
+    uncertified = replace(record, measurements=rows[~late])
+    assert spectral_section(uncertified)[0]["last"] == "last gen."
+    table = indicators_table(uncertified, "human").set_index(["indicator", "arm"])
+    assert table.loc[("Ratio decline", "replace"), "n_pairs"] == 2
+
+
+def test_a_report_makes_its_table_of_indicators_once(record: StudyRecord) -> None:
+    assert indicators_table(record, "human") is indicators_table(record, "human")
+    again = replace(record)
+    assert indicators_table(again, "human") is not indicators_table(record, "human")
+
+
+def test_without_a_negative_end_no_sign_is_said_to_change(record: StudyRecord) -> None:
+    record = along(record, f"{H}/lambda_min", "replace", [1.0, 1.1, 1.2, 1.2])
+    record = along(record, f"{H}/lambda_max", "replace", [10, 11, 12, 20])
+    told = sentences(record, "human")[0]
+    assert "the smallest from 1.00 to 1.20 (1.20×" in told
+    assert told.endswith(": on average the positive end grows, and there is no negative one.")
+    level = along(record, f"{H}/lambda_max", "replace", [10, 10, 10, 10])
+    assert "the positive end does not grow" in sentences(level, "human")[0]
 
 
 def test_sentences_say_which_end_grows_and_in_how_many_chains(record: StudyRecord) -> None:
