@@ -102,7 +102,7 @@ def test_missing_chains_are_named_and_not_counted() -> None:
     gone = (rows["arm"] == "tried") & (rows["seed"] == 3) & (rows["generation"] == 2)
     infinite = (rows["arm"] == "control") & (rows["seed"] == 5) & (rows["generation"] == 2)
     rows = rows[~gone].assign(value=rows["value"].mask(infinite, np.inf))
-    record = StudyRecord(**{**vars(whole), "measurements": rows})
+    record = replace(whole, measurements=rows)
     pairs = paired_differences(record, METRIC, "tried", "control", 2)
     assert pairs.left_out == (3, 5)
     np.testing.assert_allclose(pairs.differences, [0.20, 0.22, 0.18, 0.19, 0.2])
@@ -123,7 +123,7 @@ def test_arms_of_a_study_without_recursion_are_compared_at_their_only_training()
     whole = record_with(SIX)
     rows = whole.measurements
     only = rows[rows["generation"] == 2].assign(generation=0)
-    record = StudyRecord(**{**vars(whole), "measurements": only, "generations": 0})
+    record = replace(whole, measurements=only, generations=0)
     verdict = judge(claim_of("increase"), record)
     assert (verdict.status, verdict.generation) == ("supported", 0)
     assert len(effects_table(record, (METRIC,))) == 1
@@ -133,7 +133,7 @@ def test_arms_that_share_their_only_training_have_no_effect() -> None:
     whole = record_with([0.0] * 6)
     rows = whole.measurements
     only = rows[rows["generation"] == 2].assign(generation=0)
-    record = StudyRecord(**{**vars(whole), "measurements": only, "generations": 0})
+    record = replace(whole, measurements=only, generations=0)
     assert effects_table(record, (METRIC,)).empty
 
 

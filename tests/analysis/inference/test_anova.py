@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,7 +7,6 @@ from scipy import stats
 from statsmodels.stats.anova import AnovaRM
 
 from analysis.inference.anova import arms_compared, blocked, one_way
-from analysis.study import StudyRecord
 from tests.analysis.made_up_inference import METRIC, study
 
 # Three seeds, three arms. By hand: sums of squares 98/3 of arms, 32/3 of seeds, 2/3 left, of 44.
@@ -52,7 +53,7 @@ def test_arms_of_a_study_are_compared_on_the_seeds_that_all_have() -> None:
     record = study({"up": 1.0, "flat": 0.0, "base": 0.0}, seeds=6)
     rows = record.measurements
     gone = (rows["arm"] == "up") & (rows["seed"] == 2) & (rows["generation"] == 4)
-    record = StudyRecord(**{**vars(record), "measurements": rows[~gone]})
+    record = replace(record, measurements=rows[~gone])
     found = arms_compared(record, METRIC)
     assert (found.left_out, found.tables[0].n_seeds) == ((2,), 5)
     assert found.tables[1].p < 0.05

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,7 +7,6 @@ from scipy import stats
 
 from analysis.inference.mixed import MixedFit, fit_mixed, slope_contrast
 from analysis.statistics import t_interval
-from analysis.study import StudyRecord
 from tests.analysis.made_up_inference import METRIC, study
 
 
@@ -125,7 +126,7 @@ def test_a_study_s_slopes_leave_out_generation_0_and_short_chains() -> None:
     rows = record.measurements
     other_start = rows["value"].where(rows["generation"] > 0, rows["value"] + 100)
     one, other = (
-        slope_contrast(StudyRecord(**{**vars(record), "measurements": m}), METRIC, "up", "base")
+        slope_contrast(replace(record, measurements=m), METRIC, "up", "base")
         for m in (rows, rows.assign(value=other_start))
     )
     assert one.mean == other.mean
@@ -133,9 +134,7 @@ def test_a_study_s_slopes_leave_out_generation_0_and_short_chains() -> None:
     assert one.interval[0] < 0.5 < one.interval[1]
     assert one.p_flip == 2 / 64
     short = rows[~((rows["arm"] == "up") & (rows["seed"] == 4) & (rows["generation"] > 1))]
-    left = slope_contrast(
-        StudyRecord(**{**vars(record), "measurements": short}), METRIC, "up", "base"
-    )
+    left = slope_contrast(replace(record, measurements=short), METRIC, "up", "base")
     assert left.pairs.left_out == (4,)
     fewer = study({"up": 0.5, "base": 0.0}, seeds=6, arm_seeds={"up": 3})
     assert slope_contrast(fewer, METRIC, "up", "base").pairs.seeds == (0, 1, 2)

@@ -25,7 +25,7 @@ def found() -> InferenceFindings:
     record = study(ARMS, claims=claims)
     rows = record.measurements
     gone = (rows["arm"] == "flat") & (rows["seed"] == 5) & (rows["generation"] > 2)
-    return found_in(StudyRecord(**{**vars(record), "measurements": rows[~gone]}))
+    return found_in(replace(record, measurements=rows[~gone]))
 
 
 def test_lines_tell_every_part(found: InferenceFindings) -> None:
@@ -137,7 +137,7 @@ def test_fewer_seeds_of_an_arm_are_planned_and_not_missing() -> None:
     record = study(ARMS, arm_seeds={"flat": 3})
     rows = record.measurements
     unplanned = (rows["arm"] == "flat") & (rows["seed"] > 2)
-    found = found_in(StudyRecord(**{**vars(record), "measurements": rows[~unplanned]}))
+    found = found_in(replace(record, measurements=rows[~unplanned]))
     assert (found.missing, found.n_planned) == ((), 15)
     assert "All 15 planned chains reached the last generation." in inference_lines(found)[-2]
 
@@ -147,5 +147,5 @@ def test_studies_without_generations_control_or_seeds_have_none() -> None:
     assert inference_findings(study(ARMS, control_arm="none")) is None
     record = study(ARMS)
     rows = record.measurements.query("generation == 0")
-    only = StudyRecord(**{**vars(record), "measurements": rows, "generations": 0})
+    only = replace(record, measurements=rows, generations=0)
     assert inference_findings(only) is None
