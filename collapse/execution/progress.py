@@ -2,8 +2,10 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from tqdm import tqdm
 
@@ -21,53 +23,78 @@ def bar(what: str, total: int) -> Iterator[Advance]:
         yield advance
 
 
+@dataclass
+class Kind:
+    """Steps of one kind: their weights, and what they took."""
+
+    weight: int = 0
+    done: int = 0
+    worked: int = 0
+    seconds: float = 0.0
+
+
 class Course:
     """How far a walk has come: a bar where somebody looks, else a line that comes ever more rarely.
 
     Args:
         what: is walked, in words.
-        total: weight of all its steps.
+        steps: kind and weight of every step; weights need only be right within a kind.
+        workers: steps that run at once.
     """
 
     FIRST_SECONDS = 30.0
     LATER = 1.5
     """Each line comes after so many times what had passed at the one before."""
     TELLING = 0.02
-    """From this share of the work on, the time it took tells what is left."""
+    """From this share of the work on, what it took tells what is left."""
 
-    def __init__(self, what: str, total: int) -> None:
-        self._what, self._total, self._done, self._found = what, total, 0, 0
+    def __init__(self, what: str, steps: Iterable[tuple[str, int]], workers: int) -> None:
+        self._what, self._workers = what, workers
+        self._kinds: dict[str, Kind] = defaultdict(Kind)
+        for kind, weight in steps:
+            self._kinds[kind].weight += weight
         self._started, self._next = time.monotonic(), self.FIRST_SECONDS
         self._bar = tqdm(
-            total=total,
+            total=self._sum("weight"),
             desc=what,
             bar_format="{desc} |{bar}| {percentage:3.0f}% [{elapsed}{postfix}]",
             disable=not sys.stderr.isatty(),
         )
 
-    def advance(self, weight: int, *, found: bool = False) -> None:
-        """A step of this weight is done, or was found done: that took no time and tells none."""
-        self._done += weight
-        if found:
-            self._found += weight
+    def advance(self, kind: str, weight: int, seconds: float | None) -> None:
+        """A step is done, and took so long; None of one that was found done."""
+        one = self._kinds[kind]
+        one.done += weight
+        if seconds is not None:
+            one.worked += weight
+            one.seconds += seconds
         self._bar.update(weight)
 
     def show(self) -> None:
         """Bring the bar up to date, or say a line where it is time."""
-        passed = time.monotonic() - self._started
-        left = self._left(passed)
+        passed, left = time.monotonic() - self._started, self._left()
         self._bar.set_postfix_str(left)
-        if not self._bar.disable or passed < self._next or not self._done:
+        if not self._bar.disable or passed < self._next or not self._sum("done"):
             return
         self._next = self.LATER * passed
-        since = f"{self._done / self._total:.0%} after {tqdm.format_interval(passed)}"
+        share = self._sum("done") / self._sum("weight")
+        since = f"{share:.0%} after {tqdm.format_interval(passed)}"
         say(f"{self._what}: {since}{left and ', ' + left}")
 
-    def _left(self, passed: float) -> str:
-        worked, work = self._done - self._found, self._total - self._found
-        if not worked or worked < self.TELLING * work:
+    def _left(self) -> str:
+        """What is left takes what its kind took, or where none of it is done, what all took."""
+        worked, seconds = self._sum("worked"), self._sum("seconds")
+        found = self._sum("done") - worked
+        if not worked or worked < self.TELLING * (self._sum("weight") - found):
             return ""
-        return f"about {tqdm.format_interval(passed * (work / worked - 1))} left"
+        left = sum(
+            (one.weight - one.done) * (one.seconds / one.worked if one.worked else seconds / worked)
+            for one in self._kinds.values()
+        )
+        return f"about {tqdm.format_interval(left / self._workers)} left"
+
+    def _sum(self, what: str) -> float:
+        return sum(getattr(one, what) for one in self._kinds.values())
 
     def close(self) -> None:
         """Take the bar away."""

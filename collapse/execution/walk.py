@@ -92,7 +92,8 @@ def walk_together(walk: Walk, plan: Plan, make_task: MakeTask, crew: Crew) -> No
     waiting = list(plan.steps)
     course = Course(
         f"{plan.experiment}: {len(plan.steps)} steps on {crew.size} workers",
-        sum(weight(step) for step in plan.steps),
+        [(step.stage, weight(step)) for step in plan.steps],
+        crew.size,
     )
     try:
         while waiting or running:
@@ -100,8 +101,7 @@ def walk_together(walk: Walk, plan: Plan, make_task: MakeTask, crew: Crew) -> No
             for number, found in crew.finished(seconds=1):
                 step = running.pop(number)
                 walk.settle(step, found)
-                reused = isinstance(found, Outcome) and found.reused
-                course.advance(weight(step), found=reused)
+                course.advance(step.stage, weight(step), seconds_of(found))
             course.show()
     except BaseException:
         crew.stop()
@@ -131,10 +131,19 @@ def _submit(
     return still
 
 
+def seconds_of(found: Outcome | Exception) -> float | None:
+    """What a step took; None of one that failed or was there already."""
+    return found.seconds if isinstance(found, Outcome) and not found.reused else None
+
+
 def weight(step: Step) -> int:
-    """Rough cost of a step, in optimizer steps, so that the time left can be told."""
+    """Rough cost of a step, in optimizer steps, so that it can be told how far a study has come."""
     if step.stage == "baseline":
         return step.parameters.baseline_steps
     if step.stage == "recurse_step":
         return 2 * step.parameters.steps
-    return 50
+    return _LOOKS.get(step.stage, 100)
+
+
+_LOOKS = {"hessian": 400, "quality": 150, "mechanism": 25, "prepare": 20, "svd_probe": 5}
+"""By the hours that `validation` took at scale cpu, where a generation of 100 steps weighs 200."""
