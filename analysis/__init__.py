@@ -5,7 +5,7 @@ What comes in, and what every room uses:
     study      claims, and a record of chains as data frames
     kept       a study's record as a folder; recompute makes report and verdict of it again
     metrics    what each metric is called in words, its unit, how its numbers are written
-    statistics intervals and exact tests for a handful of values
+    statistics intervals and exact tests for a handful of values; families: of many at once
     tables     numbers per arm and generation; runs: what ran, what failed, what is missing
     figures    trajectories over generations; titles: findings in words
     events     the generation at which a chain first breaks away from its control

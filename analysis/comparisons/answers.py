@@ -7,10 +7,10 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from analysis.families import family_p
 from analysis.statistics import (
     ALPHA,
     equivalence_p,
-    family_p,
     hedges_g,
     least_pairs,
     least_sign_flip_p,

@@ -14,7 +14,8 @@ from scipy import stats
 
 from analysis.early_warning.exceedance import Array
 from analysis.early_warning.leads import ArmLeads
-from analysis.statistics import ALPHA, equivalence_p, holm, sign_flip_p, t_interval
+from analysis.families import holm
+from analysis.statistics import ALPHA, equivalence_p, sign_flip_p, t_interval
 
 MARGIN = 1.0
 """Generations of lead within which two indicators are as good as each other: one, as alarms come in

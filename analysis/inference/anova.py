@@ -17,7 +17,8 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from analysis.claims.effects import PairedDifferences, paired_differences
-from analysis.statistics import holm, t_interval, t_p
+from analysis.families import holm
+from analysis.statistics import t_interval, t_p
 from analysis.study import StudyRecord, metric_values
 
 LEAST_SEEDS = 2

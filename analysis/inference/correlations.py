@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from analysis.statistics import CONFIDENCE, step_down_p
+from analysis.families import step_down_p
+from analysis.statistics import CONFIDENCE
 
 Array = NDArray[np.float64]
 

@@ -15,13 +15,14 @@ import numpy as np
 import pandas as pd
 
 from analysis.claims.effects import Effect, PairedDifferences, effect, paired_differences
+from analysis.families import family_p, least_family_p
 from analysis.inference.pairs import (
     EffectSize,
     equivalence_t_p,
     size_between_arms,
     size_in_differences,
 )
-from analysis.statistics import ALPHA, equivalence_p, family_p, least_family_p
+from analysis.statistics import ALPHA, equivalence_p
 from analysis.study import StudyRecord, metric_values
 from collapse.claims import Claim
 

@@ -6,13 +6,14 @@ from itertools import groupby
 import numpy as np
 
 from analysis.comparisons.words import signed
+from analysis.families import MOST_JOINT_PAIRS
 from analysis.inference.anova import Anova, ArmsCompared
 from analysis.inference.family import Contrast
 from analysis.inference.findings import InferenceFindings
 from analysis.inference.links import LinkTable
 from analysis.inference.mixed import Estimate, SlopeContrast
 from analysis.metrics import MINUS, metric_info
-from analysis.statistics import ALPHA, MOST_JOINT_PAIRS, least_sign_flip_p
+from analysis.statistics import ALPHA, least_sign_flip_p
 from collapse.figures.view import written
 
 _NAMED = 6

@@ -6,6 +6,7 @@ from dataclasses import astuple, dataclass
 import pandas as pd
 
 from analysis.comparisons.answers import Answer, answers
+from analysis.families import holm
 from analysis.ranks.chains import (
     COMPANIONS,
     chain_conditions,
@@ -26,7 +27,7 @@ from analysis.ranks.questions import (
     timing_comparison,
 )
 from analysis.ranks.tables import RankTables, Roles, roles_of
-from analysis.statistics import ALPHA, holm
+from analysis.statistics import ALPHA
 from analysis.study import StudyRecord
 from collapse.numerics.streams import numpy_stream
 

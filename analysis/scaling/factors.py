@@ -7,8 +7,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.comparisons.answers import Answer, Comparison, answers
+from analysis.families import holm
 from analysis.scaling.tables import OVERALL, ScalingTables
-from analysis.statistics import ALPHA, holm, t_interval, t_p
+from analysis.statistics import ALPHA, t_interval, t_p
 
 Array = NDArray[np.float64]
 

@@ -7,8 +7,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from analysis.families import holm
 from analysis.scaling.tables import ScalingTables, rescaled, score_of, shape_arms
-from analysis.statistics import ALPHA, CONFIDENCE, holm, t_interval, t_p
+from analysis.statistics import ALPHA, CONFIDENCE, t_interval, t_p
 
 Array = NDArray[np.float64]
 

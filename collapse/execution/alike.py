@@ -2,8 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-
-from mlflow.entities import Run
+from typing import Any
 
 from collapse.errors import BadInput
 from collapse.parameters.fields import identity_of
@@ -16,7 +15,7 @@ Deviation = tuple[tuple[str, str], ...]
 """Settings, by name, in which a look differs from what the study file asks for."""
 
 
-def displaced(chain_run: str, stage: str, generation: int, run: Run) -> str | None:
+def displaced(chain_run: str, stage: str, generation: int, run: Any) -> str | None:
     """What a chain holds of a probe that was asked otherwise, in words; None where it holds none.
 
     Args:
@@ -38,7 +37,7 @@ def displaced(chain_run: str, stage: str, generation: int, run: Run) -> str | No
 
 
 def require_alike(
-    study: StudyFile, experiment: str, chains: Sequence[Run], generations: int
+    study: StudyFile, experiment: str, chains: Sequence[Any], generations: int
 ) -> None:
     """See that all chains of a study were looked at in one way by each of its probes.
 

@@ -282,9 +282,8 @@ def _load_automatically(name: str, *, is_local: bool) -> "PreTrainedTokenizerBas
         )
 
     try:
-        if is_local:
-            return read(local_files_only=True)
-        return from_cache_or_hub(read, cached=is_cached(name, any_of=_HUB_FILES))
+        cached = not is_local and is_cached(name, any_of=_HUB_FILES)
+        return read(True) if is_local else from_cache_or_hub(read, cached=cached)
     # Errors of the hub's, json's and tokenizers' own unrelated classes.
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -15,7 +15,8 @@ from analysis.code.questions import INTERACTION, OUTCOMES
 from analysis.code.section import code_files
 from analysis.code.words import drivers_lead, parse_title, sentences
 from analysis.comparisons.answers import Answer
-from analysis.statistics import max_t_p, t_interval
+from analysis.families import max_t_p
+from analysis.statistics import t_interval
 from analysis.study import StudyRecord
 from collapse.errors import BadInput
 from tests.analysis.made_up_code import (

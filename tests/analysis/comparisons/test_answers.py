@@ -7,7 +7,8 @@ import pytest
 
 from analysis.comparisons.answers import Comparison, answers, answers_table
 from analysis.comparisons.words import answer_cells, numbers
-from analysis.statistics import holm, sign_flip_p, t_interval
+from analysis.families import holm
+from analysis.statistics import sign_flip_p, t_interval
 
 
 def compared(*differences: float, margin: float = 1.0, **changes: Any) -> Comparison:

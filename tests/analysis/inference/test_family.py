@@ -3,17 +3,11 @@ import pandas as pd
 import pytest
 
 from analysis.claims.effects import paired_differences
+from analysis.families import holm, least_family_p, max_t_p
 from analysis.inference.family import contrasts, contrasts_table, equivalences, primary_claim
 from analysis.inference.findings import inference_findings
 from analysis.inference.words import sentences
-from analysis.statistics import (
-    equivalence_p,
-    hedges_g,
-    holm,
-    least_family_p,
-    max_t_p,
-    sign_flip_p,
-)
+from analysis.statistics import equivalence_p, hedges_g, sign_flip_p
 from tests.analysis.made_up_inference import LINKED, METRIC, UNLINKED, claim, study
 
 ARMS = {"up": 0.5, "slight": 0.1, "flat": 0.0, "base": 0.0}

@@ -6,12 +6,13 @@ import pandas as pd
 import pytest
 
 from analysis.comparisons.answers import answers_table
+from analysis.families import max_t_p
 from analysis.ranks.caveats import cautions
 from analysis.ranks.findings import RankFindings, rank_findings
 from analysis.ranks.questions import CONTRASTS, EQUAL_LOSS, EQUAL_TOKENS
 from analysis.ranks.surgery import losses_at, mean_losses
 from analysis.ranks.tables import RankTables
-from analysis.statistics import max_t_p, t_interval
+from analysis.statistics import t_interval
 from collapse.claims import Claim
 from tests.analysis.made_up_ranks import (
     ARMS,
