@@ -4,6 +4,7 @@ Figures are built without pyplot, so that nothing global is touched, and saved a
 """
 
 from dataclasses import dataclass
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from collapse.figures.style import (
     LABEL_PT,
     MARKERS,
     PALETTE,
+    PANEL_CHARACTERS,
     SMALL_PT,
     dress,
     legend_below,
@@ -229,7 +231,8 @@ def _dress(axes: Axes, record: StudyRecord, info: Metric, is_alone: bool) -> Non
         axes.set_ylabel(f"{info.label} ({info.unit})" if info.unit else info.label)
     else:
         unit = f" ({info.unit})" if info.unit else ""
-        axes.set_title(info.label + unit, loc="left", fontsize=SMALL_PT, color=INK)
+        label = fill(info.label + unit, PANEL_CHARACTERS)
+        axes.set_title(label, loc="left", fontsize=SMALL_PT, color=INK)
     axes.set_xlabel("generation")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.ticklabel_format(axis="y", useOffset=False)

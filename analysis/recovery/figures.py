@@ -16,10 +16,17 @@ from analysis.metrics import metric_info
 from analysis.recovery.findings import RecoveryFindings, excess_by_generation
 from analysis.recovery.words import title
 from analysis.statistics import LEAST_FOR_INTERVAL, t_interval
-from collapse.figures.style import INK, SMALL_PT, SOFT, dress, legend_below, new_figure
+from collapse.figures.style import (
+    INK,
+    PANEL_CHARACTERS,
+    SMALL_PT,
+    SOFT,
+    dress,
+    legend_below,
+    new_figure,
+)
 
 RING: dict[str, Any] = {"marker": "o", "ms": 12, "mfc": "none", "mec": INK}
-PANEL_CHARACTERS = 46
 
 
 def recovery_plates(found: RecoveryFindings) -> tuple[Plate, ...]:

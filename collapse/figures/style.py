@@ -20,7 +20,8 @@ INK, SOFT, FAINT = "#222222", "#666666", "#D9D9D9"
 WIDTH_IN = 8.0
 DPI = 150
 TITLE_PT, LABEL_PT, SMALL_PT = 12.5, 11.0, 10.0
-TITLE_CHARACTERS = 64
+TITLE_CHARACTERS, PANEL_CHARACTERS = 64, 44
+"""Of a figure's title, and of the label over one of two panels beside each other, in a line."""
 _TITLE_LINE_IN = 0.25
 
 

@@ -147,3 +147,17 @@ def test_thin_studies_of_spectra_make_a_page(thin: StudyRecord, tmp_path: Path) 
     text = write_report(with_spectra(thin), tmp_path).read_text(encoding="utf-8")
     assert "nan" not in read(text).text.lower().split()
     assert markdown_summary(with_spectra(thin)).count("What the spectra say") == 1
+
+
+def test_no_label_over_a_panel_leaves_the_figure(record: StudyRecord) -> None:
+    """The longest is that of the smallest eigenvalue, whose ticks take room at the left, too."""
+    rows = record.measurements
+    least = rows["metric"] == "hessian/human/lambda_min"
+    values = rows["value"].where(~least, rows["value"].abs() * -0.001)
+    wide = replace(record, measurements=rows.assign(value=values))
+    plates = {one.name: one.figure for one in spectral_plates(wide)}
+    figure = plates["spectral_indicators"]
+    figure.draw_without_rendering()
+    edges = [axes._left_title.get_window_extent().x1 for axes in figure.axes]
+    assert len(edges) == 6
+    assert max(edges) <= figure.bbox.x1
