@@ -225,13 +225,20 @@ def arm_style(record: StudyRecord, arm: str) -> dict[str, Any]:
     return {"color": PALETTE[colour], "marker": MARKERS[(colour + turn) % len(MARKERS)]}
 
 
+def _with_unit(info: Metric) -> str:
+    """What is over a panel: in one line, or where that is too long the unit in a second."""
+    unit = f" ({info.unit})" if info.unit else ""
+    if len(info.label + unit) <= PANEL_CHARACTERS:
+        return info.label + unit
+    return f"{fill(info.label, PANEL_CHARACTERS)}\n{unit.strip()}".rstrip()
+
+
 def _dress(axes: Axes, record: StudyRecord, info: Metric, is_alone: bool) -> None:
     """Axes with units, whole generations, and nothing that is not data."""
     if is_alone:
         axes.set_ylabel(f"{info.label} ({info.unit})" if info.unit else info.label)
     else:
-        unit = f" ({info.unit})" if info.unit else ""
-        label = fill(info.label + unit, PANEL_CHARACTERS)
+        label = _with_unit(info)
         axes.set_title(label, loc="left", fontsize=SMALL_PT, color=INK)
     axes.set_xlabel("generation")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
