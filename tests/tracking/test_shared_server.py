@@ -14,7 +14,8 @@ from tests.conftest import MICRO, environment, open_door
 from tests.tracking_server import Server, free_port
 
 PROBE = "--probe_tokens 256 --probe_parts 2 --probe_vectors 2 --density_steps 2"
-STUDY = [*MICRO, *PROBE.split(), "--seeds", "1", "--generations", "1", "--samples", "12"]
+LOOKS = [*PROBE.split(), "--tasks", "arithmetic", "--limit", "3"]
+STUDY = [*MICRO, *LOOKS, "--seeds", "1", "--generations", "1", "--samples", "12"]
 
 RECURSION = {"--documents", "--steps", "--max_new_tokens"}
 """Settings that a baseline has not."""
