@@ -22,7 +22,7 @@ from collapse.parameters.fields import parameter_fields
 from collapse.parameters.groups import First, Model, Training
 from collapse.parameters.study import StudyFile
 from collapse.stages.dynamics import metric_name
-from collapse.tracking import claims, reader, seals
+from collapse.tracking import claims, reader, runs, seals
 from collapse.tracking.metrics import keep_study_metrics
 from collapse.tracking.reports import log_picture
 
@@ -37,7 +37,8 @@ def study_record(prepared: Prepared, parameters: Any) -> StudyRecord:
             "run the study first (mlflow run . , or python -m entrypoints.experiment)"
         )
     seals.require_records(chains)
-    require_alike(study, plan.experiment, chains, parameters.generations)
+    stages = runs.find_runs(plan.experiment, {"run_kind": "stage"})
+    require_alike(study, stages, chains, parameters.generations)
     spectra, outliers = reader.spectra(chains)
     measured = reader.measurements(chains)
     record = StudyRecord(
@@ -53,7 +54,7 @@ def study_record(prepared: Prepared, parameters: Any) -> StudyRecord:
         claims_changed=claims.fixed_claims(plan.experiment) not in {"", study.claims_hash},
         measurements=measured,
         samples=reader.samples(chains),
-        runs=reader.stage_runs(plan.experiment, chains),
+        runs=reader.stage_runs(stages, chains),
         spectra=spectra,
         outliers=outliers,
         ranks=rank_tables(chains),

@@ -37,7 +37,7 @@ def displaced(chain_run: str, stage: str, generation: int, run: Any) -> str | No
 
 
 def require_alike(
-    study: StudyFile, experiment: str, chains: Sequence[Any], generations: int
+    study: StudyFile, stages: Sequence[Any], chains: Sequence[Any], generations: int
 ) -> None:
     """See that all chains of a study were looked at in one way by each of its probes.
 
@@ -45,14 +45,14 @@ def require_alike(
 
     Args:
         study: the study file, whose arms may have settings of their own.
-        experiment: MLflow experiment.
+        stages: runs of stages, those that the chains hold values of among them.
         chains: runs of its chains.
         generations: the last one that is compared.
 
     Raises:
         BadInput: two looks of one probe had different settings.
     """
-    known = {run.info.run_id: run for run in runs.find_runs(experiment, {"run_kind": "stage"})}
+    known = {run.info.run_id: run for run in stages}
     for stage in PROBE_DOORS:
         ways: dict[Deviation, list[str]] = defaultdict(list)
         for chain in chains:

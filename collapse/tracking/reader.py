@@ -46,11 +46,11 @@ def measurements(chains: Sequence[Run]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["arm", "seed", "generation", "metric", "value"])
 
 
-def stage_runs(experiment: str, chains: Sequence[Run]) -> pd.DataFrame:
-    """Every run of a stage under these chains, failed ones too."""
+def stage_runs(stages: Sequence[Run], chains: Sequence[Run]) -> pd.DataFrame:
+    """Those of an experiment's runs of stages that are under these chains, failed ones too."""
     parents = {run.info.run_id for run in chains}
     rows = []
-    for run in find_runs(experiment, {"run_kind": "stage"}):
+    for run in stages:
         tags = run.data.tags
         if tags.get("mlflow.parentRunId") in parents:
             ended = run.info.end_time or run.info.start_time

@@ -78,9 +78,10 @@ def experiment_id(name: str) -> str:
         return known.experiment_id
 
 
-def find_runs(experiment: str, tags: Mapping[str, Any]) -> list[Run]:
-    """The runs of an experiment that bear these tags, newest first."""
-    query = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
+def find_runs(experiment: str, tags: Mapping[str, Any], *, status: str = "") -> list[Run]:
+    """The runs of an experiment that bear these tags, and have this status, newest first."""
+    asked = [f"tags.`{key}` = '{value}'" for key, value in tags.items()]
+    query = " and ".join([*asked, f"attributes.status = '{status}'"] if status else asked)
     known = client().get_experiment_by_name(experiment)
     if known is None:
         return []
@@ -280,8 +281,8 @@ def close_dead(experiment: str) -> list[str]:
     """Close as KILLED what dead processes left RUNNING, and return the ids."""
     dead = [
         run
-        for run in find_runs(experiment, {})
-        if run.info.status == "RUNNING" and PROCESS_TAG in run.data.tags and not is_alive(run)
+        for run in find_runs(experiment, {}, status="RUNNING")
+        if PROCESS_TAG in run.data.tags and not is_alive(run)
     ]
     for run in dead:
         close_run(run.info.run_id, "KILLED")

@@ -50,7 +50,8 @@ def look(study: StudyFile, chain_run: str, generation: int, **asked: object) -> 
 
 
 def require(study: StudyFile, *chains: str, generations: int = 2) -> None:
-    require_alike(study, "mine", [runs.client().get_run(one) for one in chains], generations)
+    stages = runs.find_runs("mine", {"run_kind": "stage"})
+    require_alike(study, stages, [runs.client().get_run(one) for one in chains], generations)
 
 
 def test_arms_may_be_asked_otherwise_and_all_may_differ_from_the_study_alike(study) -> None:
