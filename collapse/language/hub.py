@@ -66,20 +66,32 @@ def is_cached(
     return any(any(folder.glob(f"*/{pattern}")) for pattern in any_of)
 
 
-def from_cache_or_hub(load: Callable[[bool], Loaded], *, cached: bool) -> Loaded:
-    """Load what is cached as it is, and ask the hub where nothing is, or not all.
+def from_folder_or_hub(
+    load: Callable[[bool], Loaded],
+    name: str,
+    kind: Literal["model", "dataset"] = "model",
+    *,
+    is_folder: bool = False,
+    any_of: Sequence[str] = ("*",),
+) -> Loaded:
+    """Load a folder, or what is cached as it is; ask the hub where nothing is, or not all.
 
     Asking the hub for news of files that are here costs most of a minute offline. A download that
     was cut off leaves some of them: then the hub is asked for the others.
 
     Args:
         load: loads, told whether it has to do with local files.
-        cached: whether some are here.
+        name: of a folder, or of a repository on the hub.
+        kind: what the repository holds.
+        is_folder: it is a folder, which is here as a whole.
+        any_of: file patterns, one of which is in the cache where anything is.
 
     Raises:
         Exception: what ``load`` raises.
     """
-    if cached:
+    if is_folder:
+        return load(True)
+    if is_cached(name, kind, any_of=any_of):
         try:
             return load(True)
         except CollapseError:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from collapse.errors import BadModel
 from collapse.language.checkpoint import is_local_model
-from collapse.language.hub import from_cache_or_hub, is_cached, require_hub_access
+from collapse.language.hub import from_folder_or_hub, require_hub_access
 
 if TYPE_CHECKING:
     import torch
@@ -255,10 +255,7 @@ def _load(
         )
 
     try:
-        if is_local:
-            model, report = read(local_files_only=True)
-        else:
-            model, report = from_cache_or_hub(read, cached=is_cached(name, any_of=WEIGHTS))
+        model, report = from_folder_or_hub(read, name, is_folder=is_local, any_of=WEIGHTS)
     except BadModel:
         raise
     # The library raises errors of many unrelated classes: its own, the hub's, safetensors'.

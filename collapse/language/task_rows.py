@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from collapse.errors import BadCorpus, BadParameter
-from collapse.language.hub import from_cache_or_hub, is_cached, require_hub_access
+from collapse.language.hub import from_folder_or_hub, require_hub_access
 from collapse.language.task_fields import check_row
 
 EMBEDDED = "stories"
@@ -252,7 +252,7 @@ def _read_hub(one: PublicSet) -> list[Row]:
         )
 
     try:
-        found = from_cache_or_hub(read, cached=is_cached(one.repository, "dataset"))
+        found = from_folder_or_hub(read, one.repository, "dataset")
     # The library raises errors of many unrelated classes.
     except Exception as error:
         reason = " ".join(str(error).split())[:200]

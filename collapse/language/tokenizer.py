@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from collapse.errors import BadCorpus, BadModel, BadParameter
-from collapse.language.hub import from_cache_or_hub, is_cached, require_hub_access
+from collapse.language.hub import from_folder_or_hub, require_hub_access
 
 if TYPE_CHECKING:
     import tokenizers
@@ -282,8 +282,7 @@ def _load_automatically(name: str, *, is_local: bool) -> "PreTrainedTokenizerBas
         )
 
     try:
-        cached = not is_local and is_cached(name, any_of=_HUB_FILES)
-        return read(True) if is_local else from_cache_or_hub(read, cached=cached)
+        return from_folder_or_hub(read, name, is_folder=is_local, any_of=_HUB_FILES)
     # Errors of the hub's, json's and tokenizers' own unrelated classes.
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from collapse.errors import BadModel
-from collapse.language.hub import from_cache_or_hub, is_cached
+from collapse.language.hub import from_folder_or_hub
 from collapse.language.pretrained import WEIGHTS, check_judge, load_model
 from collapse.probes.judge.model import Judge
 
@@ -51,11 +51,9 @@ def _load(source: str, *, is_local: bool) -> tuple[Any, Any]:
         return model, tokenizer, report
 
     try:
-        if is_local:
-            model, tokenizer, report = read(local_files_only=True)
-        else:
-            cached = is_cached(source, any_of=WEIGHTS)
-            model, tokenizer, report = from_cache_or_hub(read, cached=cached)
+        model, tokenizer, report = from_folder_or_hub(
+            read, source, is_folder=is_local, any_of=WEIGHTS
+        )
     except BadModel:
         raise
     # The libraries raise errors of many unrelated classes: their own, the hub's, safetensors'.
