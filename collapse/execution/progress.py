@@ -5,7 +5,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from tqdm import tqdm
 
@@ -55,7 +55,7 @@ class Course:
             self._kinds[kind].weight += weight
         self._started, self._next = time.monotonic(), self.FIRST_SECONDS
         self._bar = tqdm(
-            total=self._sum("weight"),
+            total=self._all().weight,
             desc=what,
             bar_format="{desc} |{bar}| {percentage:3.0f}% [{elapsed}{postfix}]",
             disable=not sys.stderr.isatty(),
@@ -74,27 +74,28 @@ class Course:
         """Bring the bar up to date, or say a line where it is time."""
         passed, left = time.monotonic() - self._started, self._left()
         self._bar.set_postfix_str(left)
-        if not self._bar.disable or passed < self._next or not self._sum("done"):
+        whole = self._all()
+        if not self._bar.disable or passed < self._next or not whole.done:
             return
         self._next = self.LATER * passed
-        share = self._sum("done") / self._sum("weight")
-        since = f"{share:.0%} after {tqdm.format_interval(passed)}"
+        since = f"{whole.done / whole.weight:.0%} after {tqdm.format_interval(passed)}"
         say(f"{self._what}: {since}{left and ', ' + left}")
 
     def _left(self) -> str:
         """What is left takes what its kind took, or where none of it is done, what all took."""
-        worked, seconds = self._sum("worked"), self._sum("seconds")
-        found = self._sum("done") - worked
-        if not worked or worked < self.TELLING * (self._sum("weight") - found):
+        whole = self._all()
+        found = whole.done - whole.worked
+        if not whole.worked or whole.worked < self.TELLING * (whole.weight - found):
             return ""
-        left = sum(
-            (one.weight - one.done) * (one.seconds / one.worked if one.worked else seconds / worked)
-            for one in self._kinds.values()
-        )
+        left = 0.0
+        for one in self._kinds.values():
+            told_by = one if one.worked else whole
+            left += (one.weight - one.done) * told_by.seconds / told_by.worked
         return f"about {tqdm.format_interval(left / self._workers)} left"
 
-    def _sum(self, what: str) -> float:
-        return sum(getattr(one, what) for one in self._kinds.values())
+    def _all(self) -> Kind:
+        """The sums over all kinds."""
+        return Kind(*map(sum, zip(*map(astuple, self._kinds.values()), strict=True)))
 
     def close(self) -> None:
         """Take the bar away."""
