@@ -47,6 +47,10 @@ class StudyRecord:
         starts: arm to the weights that its generations start from, parent or fresh.
         returns: arm to the first generation that reads human text again, where one does.
         arm_settings: arm to what its generation 0 is trained with: model, steps, rates.
+        changes: arm to the settings in which it differs from the control, but for what it reads;
+            arms that differ in that alone are not there.
+        controls: arm to the arm that is trained as it is, on human text as the control's is; the
+            control itself where only what an arm reads or how it writes tells them apart.
         generations: number of the last planned generation; 0 is a baseline alone.
         settings: what the study was run with; ``settings["commands"]``, a line or a list of
             lines, says how to run it again.
@@ -101,6 +105,8 @@ class StudyRecord:
     starts: Mapping[str, str] = field(default_factory=dict)
     returns: Mapping[str, int] = field(default_factory=dict)
     arm_settings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    changes: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    controls: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check the frames once, so that no other function has to."""
@@ -132,6 +138,11 @@ class StudyRecord:
     def healthy_arms(self) -> tuple[str, ...]:
         """The arms that read human text alone: no alarm of theirs is a true one."""
         return tuple(arm for arm in self.arms if self.kinds.get(arm) in {"fresh", "static"})
+
+    def control_of(self, arm: str) -> str | None:
+        """The arm's own control, else the study's, or None where the study has none."""
+        own = self.controls.get(arm, self.control_arm)
+        return own if own in self.arms else self.control
 
     @property
     def control(self) -> str | None:

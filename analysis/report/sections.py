@@ -7,6 +7,9 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
+from analysis.ablations.figures import ablation_plates
+from analysis.ablations.findings import ablation_findings
+from analysis.ablations.section import ablation_files, ablation_lines, ablation_section
 from analysis.code.figures import code_plates
 from analysis.code.findings import code_findings
 from analysis.code.section import code_files, code_lines, code_section
@@ -40,6 +43,7 @@ from analysis.study import StudyRecord
 Found = TypeVar("Found")
 
 TEMPLATES = {
+    "ablations": "ablations/section.html.j2",
     "origins": "origins/section.html.j2",
     "warnings": "early_warning/section.html.j2",
     "recovery": "recovery/section.html.j2",
@@ -88,6 +92,11 @@ def _section(
     return Section(
         partial(told, found), partial(drawn, found), partial(lines, found), partial(files, found)
     )
+
+
+def _ablations(record: StudyRecord) -> Section | None:
+    found = ablation_findings(record)
+    return _section(found, ablation_section, ablation_plates, ablation_lines, ablation_files)
 
 
 def _origins(record: StudyRecord) -> Section | None:
@@ -140,6 +149,7 @@ def _scaling(record: StudyRecord) -> Section | None:
 
 
 _BUILDERS: dict[str, Callable[[StudyRecord], Section | None]] = {
+    "ablations": _ablations,
     "origins": _origins,
     "warnings": _warnings,
     "recovery": _recovery,

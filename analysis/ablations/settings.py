@@ -1,0 +1,31 @@
+"""Settings in words."""
+
+from collections.abc import Mapping
+from typing import TypeGuard
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a setting is one that can be more or less."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def changes_in_words(changes: Mapping[str, object], usual: Mapping[str, object]) -> str:
+    """Such as ``documents 300 (instead of 3,000)``.
+
+    Args:
+        changes: settings with what they were changed to.
+        usual: the study's own, as far as they are known.
+    """
+    said = [f"{name.replace('_', ' ')} {written(value)}" for name, value in changes.items()]
+    before = [written(usual[name]) for name in changes if name in usual]
+    instead = f" (instead of {', '.join(before)})" if len(before) == len(changes) else ""
+    return f"{', '.join(said)}{instead}"
+
+
+def written(value: object) -> str:
+    """A setting's value, as it would be read aloud."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if is_number(value):
+        return f"{int(value):,}" if float(value).is_integer() else f"{value:g}"
+    return str(value) or "none"
