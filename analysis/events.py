@@ -94,11 +94,11 @@ def first_events(record: StudyRecord) -> pd.DataFrame:
         ``not measured``. Every planned seed of an arm has its row. No rows without a control, and
         none for a metric that nothing measured.
     """
-    control = record.control
+    controls = {arm: record.control_of(arm) for arm in record.arms}
     tables = [
         chain_events(record, rule, arm, control)
         for rule in EVENT_RULES
-        for arm in record.arms
+        for arm, control in controls.items()
         if control is not None and arm != control
     ]
     rows = [row for table in tables for row in table.itertuples(index=False)]

@@ -145,6 +145,12 @@ class StudyRecord:
         return own if own in self.arms else self.control
 
     @property
+    def named_control(self) -> str:
+        """What arms are compared with, in words that are right for all of them."""
+        controls = {self.control_of(arm) for arm in self.arms}
+        return self.control_arm if controls <= {self.control} else "its own control"
+
+    @property
     def control(self) -> str | None:
         """The control arm, or None where the study has none."""
         return self.control_arm if self.control_arm in self.arms else None

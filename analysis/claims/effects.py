@@ -136,27 +136,30 @@ def effect(differences: ArrayLike) -> Effect:
 
 
 def effects_table(record: StudyRecord, metrics: tuple[str, ...]) -> pd.DataFrame:
-    """Every arm against the control at the last generation.
+    """Every arm against its control at the last generation.
 
     Args:
         record: the study.
         metrics: the metrics to compare.
 
     Returns:
-        Columns metric, arm, n_seeds, mean, lower, upper, p, least_p; no rows without a control.
+        Columns metric, arm, control, n_seeds, mean, lower, upper, p, least_p; no rows without a
+        control.
     """
     rows = []
     for metric in metrics:
         for arm in record.arms:
-            if record.control is None or arm == record.control:
+            control = record.control_of(arm)
+            if control is None or arm == control:
                 continue
-            pairs = paired_differences(record, metric, arm, record.control, record.generations)
+            pairs = paired_differences(record, metric, arm, control, record.generations)
             if not record.is_recursion and not pairs.differences.any():
                 continue  # the arms share their only training
             found = effect(pairs.differences)
             lower, upper = found.interval or (np.nan, np.nan)
-            rows.append((metric, arm, found.n_seeds, found.mean, lower, upper, found.p))
-    table = pd.DataFrame(rows, columns=["metric", "arm", "n_seeds", "mean", "lower", "upper", "p"])
+            rows.append((metric, arm, control, found.n_seeds, found.mean, lower, upper, found.p))
+    columns = ["metric", "arm", "control", "n_seeds", "mean", "lower", "upper", "p"]
+    table = pd.DataFrame(rows, columns=columns)
     return table.assign(least_p=[least_sign_flip_p(n) for n in table["n_seeds"]])
 
 

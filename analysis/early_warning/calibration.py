@@ -31,7 +31,8 @@ class Calibration:
     Attributes:
         indicator: the indicator.
         control: the arm that all others are compared with.
-        healthy_arms: the other arms of human text alone on which it was measured.
+        healthy_arms: the other arms of human text alone on which it was measured; none that is
+            trained otherwise than the control.
         healthy_AxSxG: each of them minus the control, by all seeds of the study and generation
             from 1; nan where a pair is missing.
         scores_S: score of each control seed, nan where it does not count.
@@ -71,8 +72,7 @@ def calibrate(record: StudyRecord, indicator: Indicator, control: str | None) ->
         )
     pairs = {
         arm: difference_of(record, indicator.metric, arm, control)
-        for arm in record.healthy_arms
-        if arm != control
+        for arm in _others(record, control)
     }
     pairs = {arm: pair for arm, pair in pairs.items() if np.isfinite(pair).any()}
     healthy_AxSxG = np.array(list(pairs.values())) if pairs else np.empty(shape)
@@ -118,9 +118,14 @@ def starts_apart(record: StudyRecord, *arms: str) -> str:
     return f"Generations do not all start alike ({told}): such chains are never compared."
 
 
+def _others(record: StudyRecord, control: str | None) -> list[str]:
+    """The arms of human text alone beside the control, as far as they are trained as it is."""
+    return [arm for arm in record.healthy_arms if arm != control and not record.changes.get(arm)]
+
+
 def _cannot_compare(record: StudyRecord, control: str | None) -> str:
     """Why the study has nothing to compare with, or nothing."""
-    others = [arm for arm in record.healthy_arms if arm != control]
+    others = _others(record, control)
     if control is None or control not in record.arms:
         return "There is no control: an alarm is an excess over chains that did not collapse."
     if record.generations < FIRST_ALARM:

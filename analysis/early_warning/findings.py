@@ -87,9 +87,12 @@ class WarningFindings:
 def warning_findings(record: StudyRecord) -> WarningFindings | None:
     """Judge every indicator before every event; None where the study has nothing to judge.
 
-    That is a study without generations after 0, or one whose arms all read human text alone.
+    That is a study without generations after 0, or one whose arms all read human text alone or
+    differ from the control in more than what they read.
     """
-    judged = [arm for arm in record.arms if arm not in {record.control, *record.healthy_arms}]
+    reading_own = [arm for arm in record.arms if arm not in {record.control, *record.healthy_arms}]
+    # What an arm is trained or writes with besides would pass for a sign of collapse.
+    judged = [arm for arm in reading_own if not record.changes.get(arm)]
     if not record.is_recursion or not judged:
         return None
     calibrations = [calibrate(record, one, record.control) for one in INDICATORS]

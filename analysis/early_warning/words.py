@@ -49,6 +49,7 @@ def cautions(found: WarningFindings) -> tuple[str, ...]:
     loose = worst is not None and not worst.is_sure
     judged = [len(one.leading) for one in found.shown]
     unresolved = sum(int(one.events.unresolved_S.sum()) for one in found.shown)
+    changed = [arm for arm in found.record.arms if found.record.changes.get(arm)]
     candidates = (
         f"False alarms are not known well enough for any claim: {rate_of(worst)}, and "
         f"{100 * MOST_RATE:.0f} % is the most."
@@ -65,6 +66,10 @@ def cautions(found: WarningFindings) -> tuple[str, ...]:
         f"No alarm can be seen before generation {FIRST_ALARM}, so an event at generation "
         f"{FIRST_ALARM + 1} can be led by one generation at most."
         if found.record.generations > FIRST_ALARM
+        else "",
+        f"{len(changed)} arms differ from the control in more than what they read and are not "
+        "judged here: what was changed would pass for a sign of collapse."
+        if changed
         else "",
         "Thresholds were calibrated on this study's own healthy chains: another model, corpus or "
         "schedule needs its own, and healthy chains to take them from.",

@@ -1,4 +1,4 @@
-"""Every arm against the control at the last generation: one primary contrast, and a family.
+"""Every arm against its control at the last generation: one primary contrast, and a family.
 
 The primary contrast is preset, the first of the study's claims on two arms, and is tested by
 itself. All others, metrics times arms, are corrected together by Westfall and Young's max-T with
@@ -96,7 +96,7 @@ def primary_claim(record: StudyRecord) -> Claim | None:
 
 
 def contrasts(record: StudyRecord, metrics: Sequence[str]) -> tuple[Contrast, ...]:
-    """The primary contrast first, then every arm against the control in each of the metrics.
+    """The primary contrast first, then every arm against its control in each of the metrics.
 
     Args:
         record: the study.
@@ -113,7 +113,7 @@ def contrasts(record: StudyRecord, metrics: Sequence[str]) -> tuple[Contrast, ..
         asked.append((primary.indicator, arm, control, at))
     for metric in metrics if record.control is not None else ():
         for arm in record.arms:
-            one = (metric, arm, str(record.control), record.generations)
+            one = (metric, arm, str(record.control_of(arm)), record.generations)
             if arm != record.control and one not in asked:
                 asked.append(one)
     pairs = [paired_differences(record, *one) for one in asked]

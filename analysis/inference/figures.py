@@ -35,11 +35,11 @@ def inference_plates(found: InferenceFindings) -> tuple[Plate, ...]:
 
 
 def forest_plate(found: InferenceFindings) -> Plate | None:
-    """Effects of every arm against the control in the leading metrics, in standard deviations."""
+    """Effects of every arm against its control in the leading metrics, in standard deviations."""
     metrics = [metric for metric in found.leading if _rows_of(found, metric)]
     if not metrics:
         return None
-    control = found.record.control
+    control = found.record.named_control
     drawn = {one.arm for metric in metrics for one in _rows_of(found, metric)}
     arms = [arm for arm in found.record.arms if arm in drawn]
     title = _title(found, metrics)
@@ -71,7 +71,7 @@ def _rows_of(found: InferenceFindings, metric: str) -> list[Contrast]:
         one
         for one in found.contrasts
         if one.metric == metric
-        and one.control == found.record.control
+        and one.control == found.record.control_of(one.arm)
         and one.generation == found.record.generations
         and one.in_differences
     ]
@@ -122,7 +122,7 @@ def _title(found: InferenceFindings, metrics: Sequence[str]) -> str:
     for metric in metrics:
         for one in _rows_of(found, metric):
             rows[one.arm].append(one)
-    control = found.record.control
+    control = found.record.named_control
     held = {arm: sum(one.holds for one in own) for arm, own in rows.items()}
     apart = {arm: k for arm, k in held.items() if k}
     few = [arm for arm, own in rows.items() if own and all(one.has_too_few for one in own)]

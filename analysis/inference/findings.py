@@ -24,7 +24,7 @@ class InferenceFindings:
     Attributes:
         record: the study.
         leading: the metrics that are drawn, and whose slopes and arms are compared.
-        contrasts: every arm against the control at the last generation, the primary one first.
+        contrasts: every arm against its control at the last generation, the primary one first.
         slopes: the same over generations, leading metrics only.
         arms: analyses of variance of the leading metrics.
         equivalences: tests of the claims that arms are similar.
@@ -78,8 +78,8 @@ def inference_findings(record: StudyRecord) -> InferenceFindings | None:
     primary = primary_claim(record)
     first = (primary.indicator,) if primary else ()
     leading = tuple(dict.fromkeys((*first, *leading_metrics(record))))
-    control = record.control
-    others = [arm for arm in record.arms if arm != control]
+    controls = {arm: record.control_of(arm) or record.control for arm in record.arms}
+    compared = [pair for pair in controls.items() if pair[0] != record.control]
     missing = tuple(
         one for one in incomplete_chains(record) if one.seed in record.seeds_of(one.arm)
     )
@@ -87,7 +87,7 @@ def inference_findings(record: StudyRecord) -> InferenceFindings | None:
         record,
         leading,
         found,
-        tuple(slope_contrast(record, m, arm, control) for m in leading for arm in others),
+        tuple(slope_contrast(record, m, *pair) for m in leading for pair in compared),
         tuple(arms_compared(record, metric) for metric in leading),
         equivalences(record),
         link_table(record, spectral, traditional),

@@ -67,7 +67,7 @@ def family_in_words(found: InferenceFindings) -> str:
         return ""
     n, holding = len(found.family), found.holding
     text = (
-        f"Of the other {n} contrasts with {found.record.control}, {len(holding)} hold after "
+        f"Of the other {n} contrasts with {found.record.named_control}, {len(holding)} hold after "
         f"correction for their number ({correction_in_words(found)})"
     )
     if holding:
@@ -118,7 +118,7 @@ def _slopes(found: InferenceFindings) -> str:
         told.append(f"and {len(first) - _STEEPEST} flatter arms")
     label = metric_info(found.leading[0]).label
     doubts = [one for one in found.slopes if one.fit.status in {"singular", "not converged"}]
-    text = f"{label} per generation, against {found.record.control}: {'; '.join(told)}."
+    text = f"{label} per generation, against {found.record.named_control}: {'; '.join(told)}."
     if doubts:
         singular = sum(one.fit.status == "singular" for one in doubts)
         text += (

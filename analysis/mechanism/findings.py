@@ -128,8 +128,9 @@ def _end(record: StudyRecord, metric: str, arm: str, last: int) -> ArmEnd | None
     if not len(values):
         return None
     difference = None
-    if record.control is not None and arm != record.control:
-        pairs = paired_differences(record, metric, arm, record.control, last)
+    control = record.control_of(arm)
+    if control is not None and arm != control:
+        pairs = paired_differences(record, metric, arm, control, last)
         difference = effect(pairs.differences) if len(pairs.differences) else None
     return ArmEnd(metric, arm, float(values.mean()), len(values), difference)
 

@@ -68,14 +68,19 @@ class OriginFindings:
         """The control, where it is measured."""
         return self.record.control if self.record.control in self.arms else None
 
+    def control_of(self, arm: str) -> str | None:
+        """An arm's own control, where that is measured, else the study's."""
+        own = self.record.control_of(arm)
+        return own if own in self.arms else self.control
+
     def beside(self, arm: str, column: str = WHOLE) -> Effect:
-        """How much more of it an arm has than the control, paired by seed, at the last generation.
+        """How much more of it an arm has than its control, paired by seed, at the last generation.
 
         Without a control, than itself at generation 0.
         """
         own = self.at(arm, column, self.last)
-        if self.control is not None:
-            other = self.at(self.control, column, self.last)
+        if (control := self.control_of(arm)) is not None:
+            other = self.at(control, column, self.last)
         else:
             other = self.at(arm, column, 0)
         return effect((own - other).dropna().to_numpy())

@@ -14,7 +14,7 @@ def origin_section(found: OriginFindings) -> dict[str, object]:
     """What the template shows: all in words; `columns` are those of `rows`."""
     return {
         "generation": found.last,
-        "control": found.control,
+        "control": found.control and found.record.named_control,
         "sentences": words.sentences(found),
         "cautions": words.cautions(found),
         "columns": [name for arm in found.arms for name in _names(found, arm)],
@@ -45,7 +45,8 @@ def _rows(found: OriginFindings) -> list[dict[str, object]]:
 
 def _names(found: OriginFindings, arm: str) -> list[str]:
     """Of the columns of an arm: its own, and beside the control's."""
-    return [arm] if found.control in (None, arm) else [arm, f"{arm} {MINUS} {found.control}"]
+    control = found.control_of(arm)
+    return [arm] if control in (None, arm) else [arm, f"{arm} {MINUS} {control}"]
 
 
 def _cells(found: OriginFindings, arm: str, column: str) -> list[str]:

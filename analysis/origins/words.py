@@ -37,9 +37,10 @@ def parts_title(found: OriginFindings) -> str:
     parts = ", ".join(f"{write(effects[part])} by {part}" for part in most) or "no part of note"
     where = "further from" if whole >= 0 else "nearer to"
     distance = f"{written(abs(whole))} nats a story {where} the truth"
-    if found.control is None or found.control == arm:
+    control = found.control_of(arm)
+    if control in (None, arm):
         return f"By generation {found.last} {arm} is {distance} than at generation 0: {parts}"
-    return f"Generation {found.last} of {arm} is {distance} than {found.control}: {parts}"
+    return f"Generation {found.last} of {arm} is {distance} than {control}: {parts}"
 
 
 def passed_title(found: OriginFindings) -> str:
@@ -58,8 +59,9 @@ def sentences(found: OriginFindings) -> tuple[str, ...]:
     told = [_with_intervals(found, arm)]
     told += [_over_generations(found, one) for one in found.shown]
     parts = found.means(arm, found.last)
+    control = found.control_of(arm)
     if pd.notna(parts["passed"]):
-        others = [arm, *([found.control] if found.control not in (None, arm) else [])]
+        others = [arm, *([control] if control not in (None, arm) else [])]
         told += [passed for one in others if (passed := _passed_on(found, one))]
     if pd.notna(parts["inherited"]):
         told.append(
@@ -111,7 +113,8 @@ def _shown_parts(found: OriginFindings) -> tuple[str, ...]:
 
 
 def _with_intervals(found: OriginFindings, arm: str) -> str:
-    beside = f"than {found.control}" if found.control not in (None, arm) else "than generation 0"
+    control = found.control_of(arm)
+    beside = f"than {control}" if control not in (None, arm) else "than generation 0"
     told = ", ".join(
         f"{part} {interval_of(found.beside(arm, part))}" for part in _shown_parts(found)
     )

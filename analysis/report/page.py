@@ -152,7 +152,7 @@ def _effect_rows(record: StudyRecord) -> list[dict[str, object]]:
             {
                 "label": info.label,
                 "unit": "points" if info.is_share else info.unit,
-                "arm": row["arm"],
+                "arm": _compared(record, str(row["arm"])),
                 "n": row["n_seeds"],
                 "mean": info.write_bare(row["mean"], "+") if row["n_seeds"] else "–",
                 "lower": info.write_bare(row["lower"], "+") if has_interval else "–",
@@ -162,6 +162,12 @@ def _effect_rows(record: StudyRecord) -> list[dict[str, object]]:
             }
         )
     return rows
+
+
+def _compared(record: StudyRecord, arm: str) -> str:
+    """An arm, with its control where that is not the study's."""
+    own = record.control_of(arm)
+    return arm if own == record.control else f"{arm} (beside {own})"
 
 
 def _event_rows(record: StudyRecord) -> list[dict[str, str]]:
@@ -175,7 +181,8 @@ def _event_rows(record: StudyRecord) -> list[dict[str, str]]:
             "not seen": f"not until generation {until}, where observation ends",
             "not measured": "could not be compared",
         }[row["status"]]
-        key = (metric_info(row["event"]).label, str(row["arm"]), words)
+        arm = _compared(record, str(row["arm"]))
+        key = (metric_info(row["event"]).label, arm, words)
         alike.setdefault(key, []).append(str(row["seed"]))
     return [
         {"label": label, "arm": arm, "seeds": ", ".join(seeds), "words": words}

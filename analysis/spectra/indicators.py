@@ -123,9 +123,10 @@ def _error(record: StudyRecord, metric: str, arm: str, generation: int) -> float
 
 def _difference(record: StudyRecord, metric: str, arm: str, generation: int) -> tuple[object, ...]:
     """Pairs, mean, interval, p and least p of the arm minus the control; nan without one."""
-    if record.control is None or arm == record.control or generation == 0:
+    control = record.control_of(arm)
+    if control is None or arm == control or generation == 0:
         return (0, np.nan, np.nan, np.nan, np.nan, np.nan)
-    pairs = paired_differences(record, metric, arm, record.control, generation)
+    pairs = paired_differences(record, metric, arm, control, generation)
     found = effect(pairs.differences)
     if not found.n_seeds:
         return (0, np.nan, np.nan, np.nan, np.nan, np.nan)

@@ -1,0 +1,100 @@
+"""Arms that are trained otherwise are held beside a control that is, too, in the whole report."""
+
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from analysis.claims.effects import effects_table, paired_differences
+from analysis.early_warning.calibration import calibrate
+from analysis.early_warning.findings import warning_findings
+from analysis.early_warning.indicators import INDICATORS
+from analysis.early_warning.words import cautions
+from analysis.events import first_events
+from analysis.inference.findings import inference_findings
+from analysis.inference.section import inference_section
+from analysis.study import StudyRecord
+from tests.analysis.made_up_study import made_up_measurements, made_up_runs, made_up_study
+
+ARMS, SEEDS, LAST = ("replace", "fresh", "static", "few", "fresh_few"), tuple(range(6)), 5
+SHIFT_NATS = 0.3
+"""What few steps cost every model on human text, collapsing or not."""
+
+
+def study(**changed: Any) -> StudyRecord:
+    rows = made_up_measurements(("replace", "fresh", "static"), SEEDS, LAST)
+    for arm, like in (("few", "replace"), ("fresh_few", "fresh")):
+        twin = rows[rows["arm"] == like].assign(arm=arm)
+        is_moved = (twin["metric"] == "human/nll_nats") & (twin["generation"] > 0)
+        twin.loc[is_moved, "value"] += SHIFT_NATS
+        rows = pd.concat([rows, twin], ignore_index=True)
+    given: dict[str, Any] = {
+        "arms": ARMS,
+        "measurements": rows,
+        "runs": made_up_runs(ARMS, SEEDS, LAST),
+        "kinds": dict.fromkeys(("replace", "few"), "replace")
+        | {"fresh": "fresh", "fresh_few": "fresh", "static": "static"},
+        "changes": {"few": {"steps": 25}, "fresh_few": {"steps": 25}},
+        "controls": {"replace": "fresh", "static": "fresh", "few": "fresh_few"},
+        "claims": (),
+    }
+    return replace(made_up_study(("replace",), SEEDS, LAST), **given | changed)
+
+
+def test_differences_of_the_report_are_from_the_arms_own_control() -> None:
+    table = effects_table(study(), ("human/nll_nats",)).set_index("arm")
+
+    assert table.loc["few", "control"] == "fresh_few"
+    assert table.loc["few", "mean"] == pytest.approx(table.loc["replace", "mean"])
+    assert table.loc["fresh_few", "control"] == "fresh"
+    assert table.loc["fresh_few", "mean"] == pytest.approx(SHIFT_NATS)
+
+
+def test_an_event_is_no_shift_that_the_control_shows_too() -> None:
+    events = first_events(study())
+    came = events[events["event"] == "human/nll_nats"].set_index(["arm", "seed"])["generation"]
+
+    for seed in SEEDS:
+        assert came["few", seed] == came["replace", seed]
+    beside_fresh = first_events(study(controls={}))
+    shifted = beside_fresh[beside_fresh["event"] == "human/nll_nats"].set_index(["arm", "seed"])
+    assert (shifted.loc["few", "generation"] == 1).all()
+
+
+def test_contrasts_and_slopes_are_with_the_own_control_and_say_so() -> None:
+    record = study()
+    found = inference_findings(record)
+
+    assert found is not None
+    own = {one.arm: one for one in found.contrasts if one.metric == "human/nll_nats"}
+    pairs = paired_differences(record, "human/nll_nats", "few", "fresh_few", LAST)
+    assert own["few"].control == "fresh_few"
+    assert own["few"].found.mean == pytest.approx(pairs.differences.mean())
+    assert own["fresh_few"].control == "fresh"
+    assert {(one.arm, one.control) for one in found.slopes} == {
+        ("replace", "fresh"),
+        ("static", "fresh"),
+        ("few", "fresh_few"),
+        ("fresh_few", "fresh"),
+    }
+    assert "its own control" in " ".join(inference_section(found)["sentences"])  # type: ignore[call-overload]
+    assert record.named_control == "its own control"
+    assert study(controls={"replace": "fresh"}).named_control == "fresh"
+
+
+def test_healthy_chains_that_are_trained_otherwise_set_no_threshold() -> None:
+    one = next(one for one in INDICATORS if one.metric == "human/nll_nats")
+
+    assert calibrate(study(), one, "fresh").healthy_arms == ("static",)
+    assert calibrate(study(changes={}), one, "fresh").healthy_arms == ("static", "fresh_few")
+
+
+def test_warnings_are_judged_in_arms_that_differ_in_what_they_read_alone() -> None:
+    found = warning_findings(study())
+
+    assert found is not None
+    assert {arm for arm, _ in found.warnings} == {"replace"}
+    assert any("2 arms differ from the control" in caution for caution in cautions(found))
+    alone = warning_findings(study(changes={arm: {"steps": 25} for arm in ("replace", "few")}))
+    assert alone is None
