@@ -25,6 +25,7 @@ What is asked where it was measured:
     mechanism  gradients, drift, similarity of activations
     origins    sampling, fitting, decoding: where the distance from the truth comes from
     recovery   whether a chain heals that goes back to human text
+    ablations  what other settings do to what recursion costs: ablations and interventions
     ranks      how many directions keys use while a model learns: study 5
     code       what drives the collapse of a code model: study 4
     scaling    power laws, task links and the best settings: study 3

@@ -37,8 +37,8 @@ def study_record(prepared: Prepared, parameters: Any) -> StudyRecord:
             f"the store holds no chain of {plan.experiment!r} with these settings: "
             "run the study first (mlflow run . , or python -m entrypoints.experiment)"
         )
-    seals.require_records(chains)
     stages = runs.find_runs(plan.experiment, {"run_kind": "stage"})
+    seals.require_records(chains, stages)
     require_alike(study, stages, chains, parameters.generations)
     spectra, outliers = reader.spectra(chains)
     measured = reader.measurements(chains)

@@ -73,18 +73,23 @@ def require_sealed(run: Run) -> None:
         )
 
 
-def require_records(chains: Iterable[Run]) -> None:
+def require_records(chains: Iterable[Run], stages: Iterable[Run] = ()) -> None:
     """See that chains hold what their finished stages measured, and these what they held then.
+
+    Args:
+        chains: runs of chains.
+        stages: runs of stages that were just read, which need not be read again.
 
     Raises:
         StoreError: a stage's run was changed or is gone, or a number was changed on its chain.
     """
+    read = {run.info.run_id: run for run in stages}
     known: dict[str, Run] = {}  # generation 0 is many chains'
     for chain in chains:
         tags = chain.data.tags.items()
         mirrored = {tag: run_id for tag, run_id in tags if tag.startswith("mirrored.")}
         for run_id in set(mirrored.values()) - known.keys():
-            known[run_id] = client().get_run(run_id)
+            known[run_id] = read.get(run_id) or client().get_run(run_id)
             require_sealed(known[run_id])
         _require_mirrored(chain, {tag: known[run_id] for tag, run_id in mirrored.items()})
 

@@ -108,3 +108,5 @@ def test_a_stage_that_was_changed_stops_its_chain(finished: str) -> None:
     runs.client().log_metric(finished, "human/nll_nats", 1.4, step=0)
     with pytest.raises(StoreError, match="was changed after it finished"):
         seals.require_records([chain])
+    with pytest.raises(StoreError, match="was changed after it finished"):
+        seals.require_records([chain], [run_of(finished)])
