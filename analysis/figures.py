@@ -140,6 +140,7 @@ def panels_plate(record: StudyRecord, name: str, title: str, metrics: tuple[str,
             "Thick lines are means over seeds, thin lines single chains.",
             band_in_words(record, metrics),
             _missing_in_words(record, metrics),
+            _unpictured_in_words(record),
             *(readings if len(readings) == 1 else ()),
         )
         if part
@@ -166,13 +167,19 @@ def _missing_in_words(record: StudyRecord, metrics: tuple[str, ...]) -> str:
     )
 
 
+def _unpictured_in_words(record: StudyRecord) -> str:
+    """Says which arms are in tables alone."""
+    rest = [arm for arm in record.arms if arm not in record.pictured_arms]
+    return f"Controls of changed settings are in the tables: {', '.join(rest)}." if rest else ""
+
+
 def _measured(record: StudyRecord, metrics: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(metric for metric in metrics if len(metric_values(record, metric)))
 
 
 def _arms_with(record: StudyRecord, metrics: tuple[str, ...]) -> tuple[str, ...]:
     found = {arm for m in metrics for arm in metric_values(record, m).index.get_level_values("arm")}
-    return tuple(arm for arm in record.arms if arm in found)
+    return tuple(arm for arm in record.pictured_arms if arm in found)
 
 
 def _most_seeds(record: StudyRecord, metrics: tuple[str, ...]) -> int:
@@ -219,7 +226,8 @@ def _band(table: pd.DataFrame, has_intervals: bool, info: Metric) -> tuple[pd.Se
 
 def arm_style(record: StudyRecord, arm: str) -> dict[str, Any]:
     """An arm looks the same in every figure of a study."""
-    place = record.arms.index(arm)
+    drawn = record.pictured_arms
+    place = (*drawn, *(one for one in record.arms if one not in drawn)).index(arm)
     turn, colour = divmod(place, len(PALETTE))
     # Past the last colour the same colours come again, with other markers.
     return {"color": PALETTE[colour], "marker": MARKERS[(colour + turn) % len(MARKERS)]}

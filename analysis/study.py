@@ -145,6 +145,12 @@ class StudyRecord:
         return own if own in self.arms else self.control
 
     @property
+    def pictured_arms(self) -> tuple[str, ...]:
+        """The arms to draw in one panel: all but the own controls of arms that are changed."""
+        own = set(self.controls.values()) - {self.control_arm}
+        return tuple(arm for arm in self.arms if arm not in own)
+
+    @property
     def named_control(self) -> str:
         """What arms are compared with, in words that are right for all of them."""
         controls = {self.control_of(arm) for arm in self.arms}

@@ -39,7 +39,8 @@ def finding(record: StudyRecord, metric: str) -> str:
     Returns:
         Such as "KL from the truth grows 4.1× under replace and 1.1× under fresh".
     """
-    info, changes = metric_info(metric), arm_changes(record, metric)
+    info, drawn = metric_info(metric), record.pictured_arms
+    changes = tuple(one for one in arm_changes(record, metric) if one.arm in drawn)
     if not changes:
         return _at_one_generation(record, info)
     told = _told(record, changes)

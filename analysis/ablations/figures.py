@@ -11,7 +11,7 @@ from matplotlib.ticker import NullLocator
 
 from analysis.ablations import words
 from analysis.ablations.findings import METRIC, Ablation, AblationFindings
-from analysis.ablations.settings import is_number, written
+from analysis.ablations.settings import is_number, said_alone, usual_in_words, written
 from analysis.claims.effects import Effect
 from analysis.figures import Plate
 from analysis.metrics import metric_info
@@ -96,11 +96,12 @@ def curves_title(curves: Mapping[str, Curve]) -> str:
 def draw_forest(found: AblationFindings, said: str) -> Figure:
     """Costs at the left, changes of the cost at the right, a row an arm."""
     rows = (found.reference, *found.ablations)
-    labels = [fill(words.said(found, one), _LABEL_CHARACTERS) for one in rows]
-    lines = sum(max(1, 0.62 * (label.count("\n") + 1)) for label in labels)
-    figure = new_figure(said, 1.5 + _ROW_IN * lines)
+    labels = [_label(found, one) for one in rows]
+    heights = np.array([max(1.0, 0.62 * (label.count("\n") + 1)) for label in labels])
+    places = np.cumsum(heights) - heights / 2
+    figure = new_figure(said, 1.5 + _ROW_IN * heights.sum())
     left, right = figure.subplots(1, 2, sharey=True)
-    for place, one in enumerate(rows):
+    for place, one in zip(places, rows, strict=True):
         _bar(left, place, one.cost, one.cost_N, "not told", is_filled=True)
         if one is not found.reference:
             looks = words.status(one)
@@ -114,10 +115,19 @@ def draw_forest(found: AblationFindings, said: str) -> Figure:
         dress(axes)
         axes.grid(axis="y", visible=False)
         axes.grid(axis="x", color=FAINT, lw=0.7)
-    left.set_ylim(len(rows) - 0.5, -0.5)
-    left.set_yticks(range(len(rows)), labels)
+    left.set_ylim(heights.sum(), 0)
+    left.set_yticks(places, labels)
     legend_below(figure, _legend(found))
     return figure
+
+
+def _label(found: AblationFindings, one: Ablation) -> str:
+    """A change, and in a line of its own what the study has instead."""
+    usual = usual_in_words(one.changes, found.record.settings)
+    parts = (said_alone(one.changes) or words.NOTHING, usual)
+    return "\n".join(
+        fill(part, _LABEL_CHARACTERS, break_long_words=False) for part in parts if part
+    )
 
 
 def _legend(found: AblationFindings) -> list[Line2D]:
@@ -179,7 +189,7 @@ def _curve(axes: Axes, found: AblationFindings, points: Curve) -> None:
 
 
 def _bar(
-    axes: Axes, place: int, what: Effect, values: np.ndarray, looks: str, *, is_filled: bool
+    axes: Axes, place: float, what: Effect, values: np.ndarray, looks: str, *, is_filled: bool
 ) -> None:
     """One arm's mean, interval and seeds."""
     if what.mean is None:

@@ -16,10 +16,22 @@ def changes_in_words(changes: Mapping[str, object], usual: Mapping[str, object])
         changes: settings with what they were changed to.
         usual: the study's own, as far as they are known.
     """
-    said = [f"{name.replace('_', ' ')} {written(value)}" for name, value in changes.items()]
-    before = [written(usual[name]) for name in changes if name in usual]
-    instead = f" (instead of {', '.join(before)})" if len(before) == len(changes) else ""
-    return f"{', '.join(said)}{instead}"
+    before = usual_in_words(changes, usual)
+    return f"{said_alone(changes)} ({before})" if before else said_alone(changes)
+
+
+def said_alone(changes: Mapping[str, object]) -> str:
+    """Such as ``documents 300``."""
+    return ", ".join(
+        f"{name.replace('_', ' ')} {written(value)}" for name, value in changes.items()
+    )
+
+
+def usual_in_words(changes: Mapping[str, object], usual: Mapping[str, object]) -> str:
+    """Such as ``instead of 3,000``; empty where the study's own are not all known."""
+    if not changes or not changes.keys() <= usual.keys():
+        return ""
+    return f"instead of {', '.join(written(usual[name]) for name in changes)}"
 
 
 def written(value: object) -> str:
@@ -28,4 +40,4 @@ def written(value: object) -> str:
         return str(value).lower()
     if is_number(value):
         return f"{int(value):,}" if float(value).is_integer() else f"{value:g}"
-    return str(value) or "none"
+    return str(value).replace(",", ", ") or "none"

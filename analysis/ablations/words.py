@@ -1,11 +1,12 @@
 """What changed settings do to what recursion costs, in sentences, and what that does not say."""
 
 from analysis.ablations.findings import METRIC, Ablation, AblationFindings
-from analysis.ablations.settings import changes_in_words
+from analysis.ablations.settings import changes_in_words, said_alone
 from analysis.claims.effects import Effect
 from analysis.metrics import metric_info
 from analysis.statistics import ALPHA
 
+NOTHING = "nothing changed"
 _UNIT = "nats a token"
 
 
@@ -19,9 +20,9 @@ def title(found: AblationFindings) -> str:
     most = sorted(held, key=_mean_change)
     parts = []
     if _mean_change(most[0]) < 0:
-        parts.append(f"{_bare(most[0].cost.mean)} at {said(found, most[0], short=True)}")
+        parts.append(f"{_bare(most[0].cost.mean)} at {said_alone(most[0].changes)}")
     if _mean_change(most[-1]) > 0:
-        parts.append(f"{_bare(most[-1].cost.mean)} at {said(found, most[-1], short=True)}")
+        parts.append(f"{_bare(most[-1].cost.mean)} at {said_alone(most[-1].changes)}")
     return f"{stands}, {' and '.join(parts)}"
 
 
@@ -77,11 +78,9 @@ def status(one: Ablation) -> str:
     return "costs less" if _mean_change(one) < 0 else "costs more"
 
 
-def said(found: AblationFindings, one: Ablation, *, short: bool = False) -> str:
+def said(found: AblationFindings, one: Ablation) -> str:
     """An arm's change in words."""
-    if not one.changes:
-        return "nothing changed"
-    return changes_in_words(one.changes, {} if short else found.record.settings)
+    return changes_in_words(one.changes, found.record.settings) or NOTHING
 
 
 def _sentence(found: AblationFindings, one: Ablation) -> str:

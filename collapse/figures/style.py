@@ -59,16 +59,20 @@ def dress(axes: Axes) -> None:
 def legend_below(
     figure: Figure, handles: Sequence[Artist], columns: int = 3, size_pt: float = SMALL_PT
 ) -> None:
-    """One legend for the whole figure, below everything."""
-    figure.legend(
-        handles=handles,
-        loc="outside lower left",
-        ncols=columns,
-        frameon=False,
-        fontsize=size_pt,
-        labelcolor=INK,
-        borderaxespad=0.4,
-    )
+    """One legend for the whole figure, below everything, in no more columns than have room."""
+    for many in range(columns, 0, -1):
+        legend = figure.legend(
+            handles=handles,
+            loc="outside lower left",
+            ncols=many,
+            frameon=False,
+            fontsize=size_pt,
+            labelcolor=INK,
+            borderaxespad=0.4,
+        )
+        if many == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            return
+        legend.remove()
 
 
 def png_bytes(figure: Figure) -> bytes:

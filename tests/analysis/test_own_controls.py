@@ -12,6 +12,7 @@ from analysis.early_warning.findings import warning_findings
 from analysis.early_warning.indicators import INDICATORS
 from analysis.early_warning.words import cautions
 from analysis.events import first_events
+from analysis.figures import plates
 from analysis.inference.findings import inference_findings
 from analysis.inference.section import inference_section
 from analysis.study import StudyRecord
@@ -81,6 +82,18 @@ def test_contrasts_and_slopes_are_with_the_own_control_and_say_so() -> None:
     assert "its own control" in " ".join(inference_section(found)["sentences"])  # type: ignore[call-overload]
     assert record.named_control == "its own control"
     assert study(controls={"replace": "fresh"}).named_control == "fresh"
+
+
+def test_own_controls_stand_in_tables_and_are_not_drawn_beside_all_others() -> None:
+    record = study()
+    plate = next(one for one in plates(record) if one.name == "human_loss")
+
+    assert record.pictured_arms == ("replace", "fresh", "static", "few")
+    drawn = {text.get_text() for text in plate.figure.legends[0].get_texts()}
+    assert drawn == {"replace", "fresh (control)", "static", "few"}
+    assert "fresh_few" in plate.caption
+    assert plate.data is not None
+    assert "fresh_few" in set(plate.data["arm"])
 
 
 def test_healthy_chains_that_are_trained_otherwise_set_no_threshold() -> None:
