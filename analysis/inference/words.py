@@ -67,8 +67,8 @@ def family_in_words(found: InferenceFindings) -> str:
         return ""
     n, holding = len(found.family), found.holding
     text = (
-        f"Of the other {n} contrasts with {found.record.named_control}, {len(holding)} hold after "
-        f"correction for their number ({correction_in_words(found)})"
+        f"Of the other {n} contrasts of an arm with {found.record.named_control}, {len(holding)} "
+        f"hold after correction for their number ({correction_in_words(found)})"
     )
     if holding:
         by_arm = [(arm, len(list(some))) for arm, some in groupby(_sorted(holding), _arm_of)]

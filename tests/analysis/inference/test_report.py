@@ -32,7 +32,7 @@ def test_lines_tell_every_part(found: InferenceFindings) -> None:
     told = "\n".join(inference_lines(found))
     assert "Primary contrast, up − base, Loss on human text at generation 4: +" in told
     assert "sign-flip p = 0.031, n = 6" in told
-    assert "Of the other 5 contrasts with base" in told
+    assert "Of the other 5 contrasts of an arm with base" in told
     assert "by a mixed model" in told or "chains' own slopes" in told
     assert "F(2, 12) = " in told
     assert "no verdict rests on it" in told
