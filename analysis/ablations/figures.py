@@ -1,6 +1,6 @@
 """What recursion costs under changed settings: a forest, and curves over those that are numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from textwrap import fill
 
 import numpy as np
@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
+from numpy.typing import NDArray
 
 from analysis.ablations import words
 from analysis.ablations.findings import METRIC, Ablation, AblationFindings
@@ -47,7 +48,8 @@ def ablation_plates(found: AblationFindings) -> tuple[Plate, ...]:
         said,
         f"Left: loss on human text at generation {found.record.generations} beyond the control "
         "that was trained alike; right: the same, less that of the arm in which nothing is "
-        f"changed. Bars are {bars}. Filled: p at most 0.05 after correction over all changes.",
+        f"changed, with its mean as a number. Bars are {bars}. Filled: p at most 0.05 after "
+        "correction over all changes.",
         draw_forest(found, said),
     )
     curves = numbers_by_setting(found)
@@ -88,8 +90,7 @@ def curves_title(curves: Mapping[str, Curve]) -> str:
     for name, points in curves.items():
         (low, least), (high, most) = points[0], points[-1]
         costs = [info.write_bare(one.cost.mean or 0.0) for one in (least, most)]
-        label = name.replace("_", " ")
-        told.append(f"{costs[0]} at {label} {written(low)}, {costs[1]} at {written(high)}")
+        told.append(f"{costs[0]} at {name} {written(low)}, {costs[1]} at {written(high)}")
     return f"What recursion costs, in {info.unit}: {'; '.join(told)}"
 
 
@@ -117,8 +118,19 @@ def draw_forest(found: AblationFindings, said: str) -> Figure:
         axes.grid(axis="x", color=FAINT, lw=0.7)
     left.set_ylim(heights.sum(), 0)
     left.set_yticks(places, labels)
+    _numbers_beside(right, places[1:], [one.change for one in found.ablations])
     legend_below(figure, _legend(found))
     return figure
+
+
+def _numbers_beside(axes: Axes, places: NDArray[np.float64], changes: Sequence[Effect]) -> None:
+    """The mean changes as numbers: beside a large one small ones are hard to see."""
+    info = metric_info(METRIC)
+    told = ["" if one.mean is None else info.write_bare(one.mean, "+") for one in changes]
+    beside = axes.secondary_yaxis("right")
+    beside.set_yticks(places, told)
+    beside.tick_params(labelsize=SMALL_PT, colors=INK, length=0)
+    beside.spines["right"].set_visible(False)
 
 
 def _label(found: AblationFindings, one: Ablation) -> str:
@@ -163,7 +175,7 @@ def draw_curves(
         axes.remove()
     for axes, (name, points) in zip(grid.flat, curves.items(), strict=False):
         _curve(axes, found, points)
-        axes.set_xlabel(name.replace("_", " "))
+        axes.set_xlabel(name)
     for axes in grid[:, 0]:
         axes.set_ylabel(f"cost of recursion\n({metric_info(METRIC).unit})")
     return figure

@@ -1,4 +1,4 @@
-"""Settings in words."""
+"""Settings in words, by the names that are typed."""
 
 from collections.abc import Mapping
 from typing import TypeGuard
@@ -22,9 +22,7 @@ def changes_in_words(changes: Mapping[str, object], usual: Mapping[str, object])
 
 def said_alone(changes: Mapping[str, object]) -> str:
     """Such as ``documents 300``."""
-    return ", ".join(
-        f"{name.replace('_', ' ')} {written(value)}" for name, value in changes.items()
-    )
+    return ", ".join(f"{name} {written(value)}" for name, value in changes.items())
 
 
 def usual_in_words(changes: Mapping[str, object], usual: Mapping[str, object]) -> str:

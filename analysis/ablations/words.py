@@ -90,9 +90,8 @@ def _sentence(found: AblationFindings, one: Ablation) -> str:
         "costs more": "more than with nothing changed",
     }[status(one)]
     corrected = "" if one.p_corrected is None else f", corrected p = {one.p_corrected:.2g}"
-    what = said(found, one)
     return (
-        f"{what[0].upper()}{what[1:]}: {one.arm} loses {_with_interval(one.cost)} beyond "
+        f"With {said(found, one)}, {one.arm} loses {_with_interval(one.cost)} beyond "
         f"{one.control}; against nothing changed {_with_interval(one.change)}{corrected}: {told}."
     )
 

@@ -19,6 +19,7 @@ from analysis.ablations.findings import (
 )
 from analysis.ablations.section import ablation_lines, ablation_section
 from analysis.ablations.settings import changes_in_words
+from analysis.metrics import MINUS
 from analysis.report.page import environment
 from analysis.report.sections import sections
 from analysis.statistics import sign_flip_p
@@ -190,6 +191,17 @@ def test_curves_are_drawn_of_numbers_alone_with_the_studys_own_among_them() -> N
     ]
 
 
+def test_the_forest_has_the_changes_as_numbers() -> None:
+    found = found_in(study())
+    forest = ablation_plates(found)[0].figure
+    beside = [axes for child in forest.axes for axes in child.child_axes]
+
+    told = [text.get_text().replace(MINUS, "-") for text in beside[0].get_yticklabels()]
+    assert [float(one) for one in told] == pytest.approx(
+        [one.change.mean for one in found.ablations], abs=0.0006
+    )
+
+
 def test_settings_are_written_as_they_are_read() -> None:
     usual = {"documents": 3000, "top_k": 0, "causal": True, "freeze": ""}
 
@@ -209,7 +221,7 @@ def test_the_report_has_the_section_and_its_table() -> None:
     )
 
     assert "steps 25 (instead of 100)" in page
-    assert "temperature 0.3, top k 10 (instead of 1, 0)" in page
+    assert "temperature 0.3, top_k 10 (instead of 1, 0)" in page
     assert page.count("<tr><td") == 4
     lines = " ".join(ablation_lines(found_in(record)))
     assert "less than with nothing changed" in lines
