@@ -212,4 +212,3 @@ def _bar(
         axes.plot(what.interval, (place, place), color=colour, lw=1.8, solid_capstyle="butt")
     face = colour if is_filled else "white"
     axes.plot(what.mean, place, marker=marker, ms=6.5, mfc=face, mec=colour, mew=1.3)
-    axes.tick_params(labelsize=SMALL_PT)

@@ -44,11 +44,11 @@ def own_controls(recipes: Mapping[str, RecurseStep], control: str) -> dict[str, 
     controls = [arm for arm, recipe in recipes.items() if _reading(recipe) == reads]
     controls.sort(key=lambda arm: arm != control)
     found = {}
-    for arm in recipes.keys() - set(controls):
-        like = (one for one in controls if changes(recipes[arm], recipes[one]).keys() <= WRITING)
-        if (own := next(like, None)) is not None:
+    for arm, recipe in recipes.items():
+        like = (one for one in controls if changes(recipe, recipes[one]).keys() <= WRITING)
+        if arm not in controls and (own := next(like, None)) is not None:
             found[arm] = own
-    return {arm: found[arm] for arm in recipes if arm in found}
+    return found
 
 
 def _reading(recipe: RecurseStep) -> tuple[object, ...]:

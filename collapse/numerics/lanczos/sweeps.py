@@ -9,9 +9,9 @@ from collapse.numerics.lanczos.basis import Basis
 
 # Within a block products are summed in the vectors' own precision, across blocks in float64. What
 # the float32 part adds to unit vectors stays below what storing them in float32 does, and a later
-# sweep corrects it. Some processors' libraries sum a block in a running way, whose error grows with
-# it: on one, vectors that were orthogonal to 8e-7 with blocks of 32,768 are to 1.2e-7 with these,
-# for 15 % more time in sweeps.
+# sweep corrects it. On some processors its error grows with the block, as a running sum's does: on
+# one, vectors that were orthogonal to 8e-7 with blocks of 32,768 are to 1.2e-7 with these, for 15 %
+# more time in sweeps.
 _BLOCK = 4_096
 # A processor subtracts from a tile, and projects it while it is in the cache.
 _TILE = 32_768
