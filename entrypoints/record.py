@@ -2,7 +2,7 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -20,7 +20,7 @@ from collapse.figures import png_bytes
 from collapse.parameters.doors import Report
 from collapse.parameters.fields import parameter_fields
 from collapse.parameters.groups import First, Model, Training
-from collapse.parameters.pairing import changes, own_controls
+from collapse.parameters.pairing import changed_arms, own_controls
 from collapse.parameters.study import StudyFile
 from collapse.stages.dynamics import metric_name
 from collapse.tracking import claims, reader, runs, seals
@@ -67,7 +67,7 @@ def study_record(prepared: Prepared, parameters: Any) -> StudyRecord:
         arm_settings={arm: training_settings(recipe) for arm, recipe in recipes.items()},
         starts={arm: recipe.start for arm, recipe in recipes.items()},
         returns=returns(plan.chains),
-        changes=changes_of(recipes, study.control),
+        changes=changed_arms(recipes, study.control),
         controls=own_controls(recipes, study.control),
         arm_seeds=Counter(chain.arm for chain in plan.chains),
     )
@@ -106,14 +106,6 @@ def _draws_plainly(recipe: Any) -> bool:
 def returns(planned: Sequence[Any]) -> dict[str, int]:
     """The arms that go back to human text, with the first generation that does."""
     return {chain.arm: chain.recipe.human_from for chain in planned if chain.recipe.human_from}
-
-
-def changes_of(recipes: Mapping[str, Any], control: str) -> dict[str, dict[str, object]]:
-    """The arms that differ from the control in more than what they read, with how they do."""
-    if control not in recipes:
-        return {}
-    every = {arm: changes(recipe, recipes[control]) for arm, recipe in recipes.items()}
-    return {arm: changed for arm, changed in every.items() if changed}
 
 
 def training_settings(recipe: Any) -> dict[str, Any]:

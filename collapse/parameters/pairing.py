@@ -27,6 +27,19 @@ def changes(recipe: RecurseStep, other: RecurseStep) -> dict[str, object]:
     }
 
 
+def changed_arms(recipes: Mapping[str, RecurseStep], control: str) -> dict[str, dict[str, object]]:
+    """The arms that differ from the control in more than what they read, with how they do.
+
+    Args:
+        recipes: arm to the parameters of its generation 1.
+        control: the study's control; without it among the arms nothing is compared.
+    """
+    if control not in recipes:
+        return {}
+    every = {arm: changes(recipe, recipes[control]) for arm, recipe in recipes.items()}
+    return {arm: changed for arm, changed in every.items() if changed}
+
+
 def own_controls(recipes: Mapping[str, RecurseStep], control: str) -> dict[str, str]:
     """The control of each arm that has one: trained as the arm is, on what the control reads.
 

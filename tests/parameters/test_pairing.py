@@ -3,11 +3,10 @@
 import pytest
 
 from collapse.parameters.doors import RecurseStep
-from collapse.parameters.pairing import changes, own_controls
+from collapse.parameters.pairing import changed_arms, changes, own_controls
 from collapse.parameters.parse import build
 from collapse.parameters.study import load_study
 from collapse.stages.plan import plan_study
-from entrypoints.record import changes_of
 
 
 def recipes(arms: dict[str, dict[str, object]]) -> dict[str, RecurseStep]:
@@ -47,7 +46,7 @@ def test_without_a_twin_it_has_none_and_without_a_control_nothing_has() -> None:
 
     assert own_controls(arms, "fresh") == {}
     assert own_controls(arms, "other") == {}
-    assert changes_of(arms, "other") == {}
+    assert changed_arms(arms, "other") == {}
 
 
 def test_the_studys_control_goes_before_others_that_would_do() -> None:
@@ -76,5 +75,5 @@ def test_arms_that_differ_in_what_they_read_alone_have_no_changes() -> None:
     plan = plan_study(study, {"study": "validation", "scale": "cpu"})
     of_arm = {chain.arm: chain.recipe for chain in plan.chains}
 
-    assert changes_of(of_arm, study.control) == {}
+    assert changed_arms(of_arm, study.control) == {}
     assert set(own_controls(of_arm, study.control)) == set(of_arm) - {"fresh"}
