@@ -57,16 +57,29 @@ def _several_claims(found: tuple[Verdict | LeadVerdict, ...]) -> str:
 def _unequal_budgets(record: StudyRecord) -> str:
     """Arms may be compared only where they read equally much; `accumulate` never does."""
     budgets = ("text/tokens_offered", "train/tokens_seen")
-    rows = record.measurements
-    compared = rows["generation"] >= int(record.is_recursion)
-    later = rows[rows["metric"].isin(budgets) & compared]
-    different = later.groupby(["metric", "generation"])["value"].nunique() > 1
-    if not different.any():
+    unequal = [metric for metric in budgets if _differs_from_controls(record, metric)]
+    if not unequal:
         return ""
-    names = " and ".join(sorted(different[different].index.get_level_values("metric").unique()))
+    other = record.named_control if record.control else record.arms[0]
     return (
-        f"The arms did not read equally much ({names} differ between arms or seeds): a difference "
-        "between them may be one of budget."
+        f"Not every arm read as much as {other} ({' and '.join(unequal)} differ): "
+        "a difference between them may be one of budget."
+    )
+
+
+def _differs_from_controls(record: StudyRecord, metric: str) -> bool:
+    """Whether an arm and its own control, at one seed and generation, have different values.
+
+    The controls of changed arms are beside no other arm, and in a study without control every arm
+    is held beside the first.
+    """
+    values = metric_values(record, metric).unstack("arm")
+    values = values[values.index.get_level_values("generation") >= int(record.is_recursion)]
+    beside = {arm: record.control_of(arm) or record.arms[0] for arm in record.pictured_arms}
+    return any(
+        ((values[arm] - values[control]).abs() > 0).any()
+        for arm, control in beside.items()
+        if {arm, control} <= set(values)
     )
 
 

@@ -15,6 +15,7 @@ from analysis.events import first_events
 from analysis.figures import plates
 from analysis.inference.findings import inference_findings
 from analysis.inference.section import inference_section
+from analysis.report.cautions import cautions as what_not_to_conclude
 from analysis.study import StudyRecord
 from tests.analysis.made_up_study import made_up_measurements, made_up_runs, made_up_study
 
@@ -94,6 +95,24 @@ def test_own_controls_stand_in_tables_and_are_not_drawn_beside_all_others() -> N
     assert "fresh_few" in plate.caption
     assert plate.data is not None
     assert "fresh_few" in set(plate.data["arm"])
+
+
+def test_a_budget_is_unequal_where_it_is_not_that_of_the_own_control() -> None:
+    def said(of_few: float) -> str:
+        read = {"few": of_few, "fresh_few": 25.0}
+        rows = pd.DataFrame(
+            [(arm, 0, 1, "train/tokens_seen", read.get(arm, 100.0)) for arm in ARMS],
+            columns=["arm", "seed", "generation", "metric", "value"],
+        )
+        record = study()
+        return " ".join(
+            what_not_to_conclude(
+                replace(record, measurements=pd.concat([record.measurements, rows])), ()
+            )
+        )
+
+    assert "as much as its own control (train/tokens_seen differ)" in said(26.0)
+    assert "as much as" not in said(25.0)
 
 
 def test_healthy_chains_that_are_trained_otherwise_set_no_threshold() -> None:

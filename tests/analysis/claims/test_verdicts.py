@@ -113,10 +113,12 @@ def test_arms_of_unequal_budget_are_called_so() -> None:
         columns=["arm", "seed", "generation", "metric", "value"],
     )
     equal = replace(few, measurements=pd.concat([few.measurements, rows]))
-    assert "equally much" not in " ".join(cautions(equal, ()))
+    assert "read as much" not in " ".join(cautions(equal, ()))
     rows.loc[0, "value"] = 1001.0
     unequal = replace(few, measurements=pd.concat([few.measurements, rows]))
-    assert "did not read equally much (text/tokens_offered" in " ".join(cautions(unequal, ()))
+    assert "read as much as fresh (text/tokens_offered differ)" in " ".join(cautions(unequal, ()))
+    alone = replace(unequal, control_arm="none")
+    assert "read as much as replace (" in " ".join(cautions(alone, ()))
 
 
 def test_texts_cut_at_the_limit_are_mentioned() -> None:
