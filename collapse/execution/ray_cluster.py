@@ -150,7 +150,8 @@ def _load_ray() -> Any:
         import ray
     except ImportError:
         raise BadParameter(
-            "executor=ray needs the package ray: pip install 'collapse[ray]', or executor=local"
+            "executor=ray needs the package ray: pip install -e '.[ray]' in the repository's root, "
+            "or executor=local"
         ) from None
     return ray
 

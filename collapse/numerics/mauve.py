@@ -67,7 +67,7 @@ def mauve(p_NxD: NDArray, q_MxD: NDArray, *, seed: int) -> Mauve:
     try:
         from mauve import compute_mauve
     except ImportError as error:
-        return Mauve(None, texts, f"{error}: pip install 'collapse[mauve]'")
+        return Mauve(None, texts, f"{error}: pip install -e '.[mauve]'")
     result = compute_mauve(
         p_features=p_NxD[:texts],
         q_features=q_MxD[:texts],

@@ -26,7 +26,7 @@ def test_without_the_package_there_is_a_reason(monkeypatch):
     monkeypatch.setitem(sys.modules, "mauve", None)
     found = mauve(cloud(1000, seed=0), cloud(1000, seed=1), seed=0)
     assert found.score is None
-    assert "collapse[mauve]" in found.reason
+    assert "pip install -e '.[mauve]'" in found.reason
 
 
 def test_widths_must_agree():
