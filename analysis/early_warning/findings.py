@@ -28,7 +28,7 @@ class EventWarning:
     Attributes:
         events: when it came to each chain.
         leads: of every indicator, by its metric.
-        table: of all indicators, see `tables.indicator_table`.
+        table: of all indicators, see `tables.leads_table`.
         comparisons: the primary indicator beside each of its rivals.
     """
 

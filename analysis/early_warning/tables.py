@@ -5,15 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.early_warning.calibration import calibrate
-from analysis.early_warning.cost import Price, price
-from analysis.early_warning.indicators import INDICATORS
+from analysis.early_warning.cost import Price
 from analysis.early_warning.lead import AHEAD, chains_ahead
-from analysis.early_warning.leads import ArmLeads, arm_events, arm_leads
+from analysis.early_warning.leads import ArmLeads
 from analysis.early_warning.threshold import all_thresholds
-from analysis.events import event_rule
-from analysis.study import StudyRecord
-from collapse.errors import BadParameter
 
 INDICATOR_COLUMNS = (
     *("indicator", "direction", "family", "arm", "event"),
@@ -29,13 +24,12 @@ CURVE_COLUMNS = (
 )
 
 
-def indicator_table(record: StudyRecord, arm: str, event: str) -> pd.DataFrame:
-    """All indicators of the catalogue, judged on one arm before one event.
+def leads_table(leads: Sequence[ArmLeads], prices: Sequence[Price]) -> pd.DataFrame:
+    """All indicators, judged on one arm before one event.
 
     Args:
-        record: the study.
-        arm: the judged arm; it is compared with the study's control.
-        event: metric of the event.
+        leads: of each indicator.
+        prices: of each, in the same order.
 
     Returns:
         Columns ``INDICATOR_COLUMNS``, one row an indicator: in how many chains it was judged; its
@@ -45,24 +39,7 @@ def indicator_table(record: StudyRecord, arm: str, event: str) -> pd.DataFrame:
         alarm came at least 1, 2, 3 generations ahead of the event, surely and possibly; the price
         of a look. Longest lead first, then cheapest; oracles behind all others, and those that
         cannot be judged (``refusal`` says why) at the end.
-
-    Raises:
-        BadParameter: no event is made of that metric.
     """
-    rule = event_rule(event)
-    if rule is None:
-        raise BadParameter(f"event is {event!r}; no event is made of it")
-    control = record.control or ""
-    events = arm_events(record, rule, arm, control)
-    leads = [
-        arm_leads(record, calibrate(record, indicator, record.control), events)
-        for indicator in INDICATORS
-    ]
-    return leads_table(leads, [price(record, indicator) for indicator in INDICATORS])
-
-
-def leads_table(leads: Sequence[ArmLeads], prices: Sequence[Price]) -> pd.DataFrame:
-    """`indicator_table` of leads that are known already."""
     rows = [indicator_row(one, paid) for one, paid in zip(leads, prices, strict=True)]
     table = pd.DataFrame(rows, columns=list(INDICATOR_COLUMNS))
     order = pd.DataFrame(
@@ -80,7 +57,7 @@ def leads_table(leads: Sequence[ArmLeads], prices: Sequence[Price]) -> pd.DataFr
 
 
 def indicator_row(leads: ArmLeads, paid: Price) -> dict[str, object]:
-    """One row of `indicator_table`; numbers that there are not are nan."""
+    """One row of `leads_table`; numbers that there are not are nan."""
     indicator, threshold = leads.indicator, leads.calibration.threshold
     row: dict[str, object] = {
         "indicator": indicator.metric,

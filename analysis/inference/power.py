@@ -111,13 +111,16 @@ def median_ranks(n: int) -> tuple[int, int] | None:
     return (max(inside), n + 1 - max(inside)) if inside else None
 
 
-def power_lines(seeds: int, claims: Sequence[Claim], arm_seeds: Mapping[str, int]) -> list[str]:
+def power_lines(
+    seeds: int, claims: Sequence[Claim], arm_seeds: Mapping[str, int], healthy: Sequence[str] = ()
+) -> list[str]:
     """What a study can and cannot show, in short lines, before it is run.
 
     Args:
         seeds: seeds of the study.
         claims: its claims.
         arm_seeds: arm to its number of seeds, where it has fewer.
+        healthy: arms that thresholds are set on, beside the controls of the claims.
     """
     lines = [_one_test(seeds)]
     others = [claim for claim in claims if not claim.is_lead]
@@ -125,7 +128,8 @@ def power_lines(seeds: int, claims: Sequence[Claim], arm_seeds: Mapping[str, int
         lines.append(_all_claims(seeds, len(others)))
     lines += _fewer(seeds, others, arm_seeds)
     if any(claim.is_lead for claim in claims):
-        lines += _leads(seeds, [claim for claim in claims if claim.is_lead], arm_seeds)
+        leads = [claim for claim in claims if claim.is_lead]
+        lines += _leads(seeds, leads, arm_seeds, healthy)
     return lines
 
 
@@ -164,11 +168,16 @@ def _fewer(seeds: int, claims: Sequence[Claim], arm_seeds: Mapping[str, int]) ->
     ]
 
 
-def _leads(seeds: int, claims: Sequence[Claim], arm_seeds: Mapping[str, int]) -> list[str]:
+def _leads(
+    seeds: int, claims: Sequence[Claim], arm_seeds: Mapping[str, int], healthy: Sequence[str]
+) -> list[str]:
     """Leads: the false alarms that so many controls leave open, and the interval of the lead."""
-    healthy = min(arm_seeds.get(claim.contrast[-1], seeds) for claim in claims)
+    # A seed counts where every healthy arm has it.
+    calibrating = {claim.contrast[-1] for claim in claims} | {*healthy}
+    controls = min(arm_seeds.get(arm, seeds) for arm in calibrating)
     n = min(_planned(seeds, claim, arm_seeds) for claim in claims)
-    bound, can = most_false_alarms(healthy), most_false_alarms(healthy) <= MOST_FALSE_ALARMS
+    bound = most_false_alarms(controls)
+    can = bound <= MOST_FALSE_ALARMS
     verdict = (
         "if so, leads can be decided"
         if can
@@ -182,7 +191,7 @@ def _leads(seeds: int, claims: Sequence[Claim], arm_seeds: Mapping[str, int]) ->
         else f"{n} chain{'s give' if n != 1 else ' gives'} a median lead no 95 % interval; 6 would"
     )
     return [
-        f"power: no alarm in {healthy} control chain{'s' * (healthy != 1)} leaves false alarms "
+        f"power: no alarm in {controls} control chain{'s' * (controls != 1)} leaves false alarms "
         f"of up to {100 * bound:.0f} % open: {verdict}",
         f"power: {interval}",
     ]

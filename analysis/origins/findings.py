@@ -34,9 +34,13 @@ class OriginFindings:
     last: int
     arms: tuple[str, ...]
 
-    def means(self, arm: str, generation: int) -> pd.Series:
-        """Every part of an arm, mean over seeds; missing where not every seed has it."""
-        return self._of(arm, generation).mean(skipna=False)
+    def means(self, arm: str, generation: int, seeds: pd.Index | None = None) -> pd.Series:
+        """Every part of an arm, mean over the seeds that are there, or over some of them.
+
+        A part that one of them lacks is missing.
+        """
+        rows = self._of(arm, generation)
+        return (rows if seeds is None else rows.loc[seeds]).mean(skipna=False)
 
     def at(self, arm: str, column: str, generation: int) -> pd.Series:
         """One part of an arm by seed."""

@@ -135,13 +135,17 @@ def interval_of(one: Effect) -> str:
 
 def _over_generations(found: OriginFindings, arm: str) -> str:
     first = found.generations_of(arm)[0]
-    start, end = found.means(arm, first), found.means(arm, found.last)
+    # Chains that ended on the way would else be in the first mean and not in the last.
+    both = found.at(arm, WHOLE, first).index.intersection(found.at(arm, WHOLE, found.last).index)
+    start, end = found.means(arm, first, both), found.means(arm, found.last, both)
+    planned = len(found.record.seeds_of(arm))
+    few = f" ({len(both)} of {planned} seeds have both)" if len(both) < planned else ""
     parts = ", ".join(
         f"{part} {written(start[part])} to {written(end[part])}" for part in _shown_parts(found)
     )
     return (
         f"Under {arm} the distance goes from {written(start['total'])} nats a story at generation "
-        f"{first} to {written(end['total'])} at generation {found.last}: {parts}."
+        f"{first} to {written(end['total'])} at generation {found.last}{few}: {parts}."
     )
 
 

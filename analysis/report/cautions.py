@@ -122,6 +122,6 @@ def _not_finite(record: StudyRecord) -> str:
     if not lost:
         return ""
     return (
-        f"{lost} measured value{'s were' if lost != 1 else ' was'} infinite or not a number, and "
-        "left out of means and tests."
+        f"{lost} value{'s were' if lost != 1 else ' was'} infinite or not a number, or not "
+        "measured again by a later look, and left out of means and tests."
     )

@@ -50,9 +50,11 @@ class LocalCrew:
             try:
                 yield number, future.result()
             except BrokenProcessPool:
+                # The pool fails all tasks at once, and does not say whose worker it was.
+                at_work = [key, *(other for _, other in self._running.values())]
                 raise StoreError(
-                    f"a worker was killed while {key} ran (out of memory?): the same command goes "
-                    "on from what was finished"
+                    f"a worker was killed while {' or '.join(at_work)} ran (out of memory?): the "
+                    "same command goes on from what was finished"
                 ) from None
             except Exception as error:
                 yield number, error

@@ -27,8 +27,6 @@ from collapse.tracking.patience import hurry
 from collapse.tracking.store import first_line, is_store_failure
 
 CHECKPOINT = "checkpoint"
-STAGE_SECONDS = "stage_seconds"
-"""Tag of a run: what its stage took, without what keeping its results took."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +140,7 @@ def _execute(task: Task, run_id: str) -> None:
             seconds = time.perf_counter() - started
             notes = workspace.datasets
             keep_made(folder, notes)
-            runs.client().set_tag(run_id, STAGE_SECONDS, f"{seconds:.3f}")
+            runs.client().set_tag(run_id, runs.STAGE_SECONDS, f"{seconds:.3f}")
         elif task.step.stage not in ALONE:
             tell(None)
     for note in notes:

@@ -9,7 +9,8 @@ import torch
 from collapse.errors import BadParameter
 
 GPU_VARIABLE = "COLLAPSE_GPU"
-"""Which GPU a worker of the local executor has; torchrun says it by LOCAL_RANK."""
+"""Which place a worker of the local executor has: GPUs are given out in turn, and shared by more
+workers than there are. torchrun says its GPU by LOCAL_RANK."""
 
 
 def choose_device(asked: str) -> torch.device:
@@ -25,8 +26,9 @@ def choose_device(asked: str) -> torch.device:
         raise BadParameter("device=cuda, but torch sees no GPU here: use device=cpu or auto")
     if asked == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
-    number = os.environ.get(GPU_VARIABLE) or os.environ.get("LOCAL_RANK", "0")
-    return torch.device("cuda", int(number))
+    if place := os.environ.get(GPU_VARIABLE):
+        return torch.device("cuda", int(place) % torch.cuda.device_count())
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 
 def where_bits_come_from(asked: str) -> str:

@@ -1,5 +1,6 @@
 """Numbers on their way into the store: of a run, and mirrored on its chain by generation."""
 
+import math
 import re
 import threading
 from collections import deque
@@ -12,6 +13,7 @@ from typing import Self
 import mlflow
 import pandas as pd
 from mlflow.entities import Metric, Run
+from mlflow.exceptions import MlflowException
 from mlflow.utils.time import get_current_time_millis
 
 from collapse.measurement import Measurement
@@ -170,6 +172,7 @@ def mirror(
 ) -> None:
     """Write a stage's last values on its chain with step = generation, once a run.
 
+    What the run before measured and this one did not becomes nan: a chain holds values of one look.
     Of a mirroring that was cut off, the next one takes the moment over, so that the store sees what
     has arrived.
     """
@@ -181,8 +184,21 @@ def mirror(
     if whose != run_id:
         moment = str(get_current_time_millis())
         client().set_tag(parent, begun, f"{run_id} {moment}")
-    log_metrics(parent, values, generation, int(moment))
+    withdrawn = dict.fromkeys(_measured_by(tags.get(done)), math.nan)
+    log_metrics(parent, withdrawn | dict(values), generation, int(moment))
     client().set_tag(parent, done, run_id)
+
+
+def _measured_by(run_id: str | None) -> Sequence[str]:
+    """The metrics that a run mirrored, as far as the store still has it."""
+    if run_id is None:
+        return ()
+    try:
+        return tuple(last_values(client().get_run(run_id)))
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return ()
+        raise
 
 
 def keep_study_metrics(chains: Sequence[Run], rows: pd.DataFrame) -> None:

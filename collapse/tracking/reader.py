@@ -1,6 +1,7 @@
 """What a study's chains measured, as tables."""
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pandas as pd
 from mlflow.entities import Run
 
 from collapse.tracking.metrics import mirrored
-from collapse.tracking.runs import artifacts, client, find_runs
+from collapse.tracking.runs import STAGE_SECONDS, artifacts, client, find_runs
 from collapse.tracking.store import tracking_uri
 
 LOCAL_UI = "http://127.0.0.1:5000"
@@ -53,7 +54,6 @@ def stage_runs(stages: Sequence[Run], chains: Sequence[Run]) -> pd.DataFrame:
     for run in stages:
         tags = run.data.tags
         if tags.get("mlflow.parentRunId") in parents:
-            ended = run.info.end_time or run.info.start_time
             rows.append(
                 {
                     "run_id": run.info.run_id,
@@ -62,7 +62,7 @@ def stage_runs(stages: Sequence[Run], chains: Sequence[Run]) -> pd.DataFrame:
                     "generation": int(tags["generation"]),
                     "stage": tags["stage"],
                     "status": run.info.status,
-                    "seconds": (ended - run.info.start_time) / 1000,
+                    "seconds": _seconds(run),
                     "fingerprint": tags["fingerprint"],
                     "url": page_of(run),
                 }
@@ -70,6 +70,19 @@ def stage_runs(stages: Sequence[Run], chains: Sequence[Run]) -> pd.DataFrame:
     columns = ["run_id", "arm", "seed", "generation", "stage", "status", "seconds"]
     columns += ["fingerprint", "url"]
     return pd.DataFrame(rows, columns=columns).sort_values(["arm", "seed", "generation", "stage"])
+
+
+def _seconds(run: Run) -> float:
+    """How long a stage computed since it was last taken up; nan where nobody knows.
+
+    Not the time from a run's start to its end: of one that was cut off and taken up the next
+    morning a night is in that. Nobody knows when one ended that was found dead.
+    """
+    if STAGE_SECONDS in run.data.tags:
+        return float(run.data.tags[STAGE_SECONDS])
+    if run.info.status == "KILLED" or run.info.end_time is None:
+        return math.nan
+    return float(run.info.end_time - run.info.start_time) / 1000
 
 
 def page_of(run: Run) -> str:

@@ -25,6 +25,8 @@ from collapse.tracking.store import ARTIFACTS, DEFAULT_URI, first_line, tracking
 OPENING_TAG = "opening"
 """On each run another value: a run that was made and whose answer was lost is known by it."""
 MODEL_TAG = "model_uri"
+STAGE_SECONDS = "stage_seconds"
+"""What a stage took since it was last taken up, without what keeping its results took."""
 RUNS_A_PAGE = 1000
 """A store hands out no more at once than it likes: the rest comes by pages."""
 

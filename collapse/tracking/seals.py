@@ -95,7 +95,7 @@ def require_records(chains: Iterable[Run], stages: Iterable[Run] = ()) -> None:
 
 
 def _require_mirrored(chain: Run, stages: dict[str, Run]) -> None:
-    """See that the newest value of a chain is one that a stage of that generation measured."""
+    """See that whatever stages of a generation measured is the newest value on the chain."""
     measured: dict[tuple[str, int], list[float]] = {}
     for tag, run in stages.items():
         generation = int(tag.rpartition(".")[2])

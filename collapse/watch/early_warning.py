@@ -119,6 +119,8 @@ class EarlyWarning(TrainerCallback):
         self._teller = Teller()
         self._looks_here, self._unseen_steps = True, 0
         self._record = self._new_record()
+        # A Trainer may have several: of other batches, with other intervals, by both rules.
+        self._watch = f"{self._setting.digest} every {self.every} {self._record.rule}"
 
     @property
     def alarm(self) -> Alarm | None:
@@ -249,7 +251,7 @@ class EarlyWarning(TrainerCallback):
             )
         self._looks_here = state.is_world_process_zero
         if state.global_step and self._looks_here:
-            self._take_up(Kept.found(state.stateful_callbacks, self._setting), state.global_step)
+            self._take_up(Kept.found(state.stateful_callbacks, self._watch), state.global_step)
         if not (self.looks and state.global_step):
             self.on_step_end(args, state, control, model)
 
@@ -258,7 +260,7 @@ class EarlyWarning(TrainerCallback):
         del args
         if self._looks_here:
             self.after_step(model, state.global_step)
-            Kept.of(self._record, self._budget).put(state.stateful_callbacks, self._setting)
+            Kept.of(self._record, self._budget).put(state.stateful_callbacks, self._watch)
         if self.stop and self.alarm is not None:
             control.should_training_stop = True
 

@@ -152,8 +152,12 @@ def _check_fits(model: PreTrainedModel, input_ids_BxT: torch.Tensor) -> None:
             f"{type(model).__name__} is no plain causal language model: its configuration has no "
             "vocab_size (of a model of text and images, watch the part that reads text)"
         )
-    if int(input_ids_BxT.min()) < 0 or top >= vocabulary:
-        raise BadParameter(f"batch has token {top}, and the model knows 0 to {vocabulary - 1}")
+    least = int(input_ids_BxT.min())
+    if least < 0 or top >= vocabulary:
+        raise BadParameter(
+            f"batch has token {least if least < 0 else top}, and the model knows 0 to "
+            f"{vocabulary - 1}"
+        )
     context = getattr(model.config, "max_position_embeddings", None)
     if context is not None and input_ids_BxT.shape[1] > context:
         raise BadParameter(

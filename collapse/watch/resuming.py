@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from collapse.watch.allowance import Budget
-from collapse.watch.looks import Setting
 from collapse.watch.record import Record
 
 
@@ -38,14 +37,14 @@ class Kept:
         last_s = [one.last_s for one in budget.allowances]
         return cls(record.seen, budget.training_s, spent_s, last_s)
 
-    def put(self, states: dict[str, Any], setting: Setting) -> None:
-        """Leave it to the next checkpoint."""
-        states[_name(setting)] = vars(self)
+    def put(self, states: dict[str, Any], watch: str) -> None:
+        """Leave it to the next checkpoint, under what tells a Trainer's watches from each other."""
+        states[_name(watch)] = vars(self)
 
     @classmethod
-    def found(cls, states: Mapping[str, Any], setting: Setting) -> "Kept | None":
-        """What the checkpoint has of a watch with this setting; None where nothing is there."""
-        kept = states.get(_name(setting))
+    def found(cls, states: Mapping[str, Any], watch: str) -> "Kept | None":
+        """What the checkpoint has of this watch; None where nothing is there."""
+        kept = states.get(_name(watch))
         return None if kept is None else cls(**kept)
 
     def give_back(self, record: Record, budget: Budget) -> None:
@@ -62,6 +61,5 @@ class Kept:
         budget.begin(self.training_s)
 
 
-def _name(setting: Setting) -> str:
-    """Several watches of other batches may be in one Trainer."""
-    return f"collapse.EarlyWarning {setting.digest}"
+def _name(watch: str) -> str:
+    return f"collapse.EarlyWarning {watch}"

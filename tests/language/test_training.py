@@ -231,6 +231,21 @@ def test_mixed_precision_keeps_float32_weights_and_the_loss(precision):
     assert model(torch.tensor([[1]])).logits.dtype == torch.float32
 
 
+def test_fp16_leaves_a_step_out_whole_where_one_gradient_overflows():
+    """Muon has the body, AdamW the rest: neither steps where the other's gradient is infinite."""
+    model = llama()
+    before, overflowing = weights(model), True
+    body = model.model.layers[0].self_attn.q_proj.weight
+    hook = body.register_hook(lambda grad: grad * torch.inf if overflowing else grad)
+    run = train(model, STREAM, replace(MUON, precision="fp16"), seed=0)
+    next(run)
+    assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
+    overflowing = False
+    next(run)
+    assert all(not torch.equal(p, before[name]) for name, p in model.named_parameters())
+    hook.remove()
+
+
 def test_the_model_is_left_clean():
     model = llama()
     iterator = train(model, STREAM, RECIPE, seed=0)
@@ -412,13 +427,13 @@ def test_divergence_names_step_and_value_and_keeps_the_weights():
 class SmallMemory(nn.Module):
     """A model on a device that holds two sequences."""
 
-    def __init__(self, model):
+    def __init__(self, model, rows=2):
         super().__init__()
-        self.inner = model
+        self.inner, self.rows = model, rows
         self.refused = 0
 
     def forward(self, input_ids, **options):
-        if len(input_ids) > 2:
+        if len(input_ids) > self.rows:
             self.refused += 1
             raise torch.OutOfMemoryError("out of memory")
         return self.inner(input_ids=input_ids, **options)
@@ -436,6 +451,23 @@ def test_out_of_memory_halves_the_micro_batch():
     nothing_fits.forward = lambda **_: (_ for _ in ()).throw(torch.OutOfMemoryError("full"))
     with pytest.raises(torch.OutOfMemoryError):
         list(train(nothing_fits, STREAM, RECIPE, seed=0))
+
+
+def test_a_micro_batch_that_was_halved_stays_so_when_the_run_goes_on(tmp_path):
+    """Memory may be free again: other pieces would add up to other bits."""
+    recipe = replace(RECIPE, checkpoint_every=4)
+    whole, resumed = SmallMemory(llama()), SmallMemory(llama(), rows=5)
+    expected = untimed(train(whole, STREAM, recipe, seed=0))
+    stopped = train(SmallMemory(llama()), STREAM, recipe, seed=0, state_folder=tmp_path)
+    while next(stopped).step < 5:
+        pass
+    stopped.close()
+
+    rest = untimed(train(resumed, STREAM, recipe, seed=0, state_folder=tmp_path))
+
+    assert rest == expected[4:]
+    assert rest[-1][1]["train/micro_batch"] == 2
+    assert_same_bits(whole, resumed)
 
 
 def test_the_micro_batch_is_told_as_it_was():

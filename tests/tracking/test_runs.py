@@ -1,5 +1,6 @@
 """Runs that outlive their process, errors of the store, and texts on their way in."""
 
+import math
 import os
 import subprocess
 import sys
@@ -100,6 +101,43 @@ def test_mirroring_is_done_once_and_a_rerun_overwrites(label) -> None:
     assert frame.to_dict("records") == [
         {"arm": "a", "seed": 0, "generation": 2, "metric": "human/nll_nats", "value": 0.5}
     ]
+
+
+def test_what_a_later_look_does_not_measure_is_withdrawn(label) -> None:
+    tags = TAGS | {"fingerprint": "p"}
+    chain = runs.open_run(runs.RunLabel(label.experiment, "c", tags)).info.run_id
+    looks = {}
+    for name, values in (("density", {"ratio": 2.0, "ends": 1.0}), ("quick", {"ends": 3.0})):
+        tags = TAGS | {"fingerprint": name}
+        looks[name] = runs.open_run(runs.RunLabel(label.experiment, name, tags)).info.run_id
+        metrics.log_metrics(looks[name], values, 2)
+    for name in ("density", "quick", "quick"):
+        run = runs.client().get_run(looks[name])
+        metrics.mirror(chain, "hessian", 2, looks[name], metrics.last_values(run))
+
+    frame = reader.measurements([runs.client().get_run(chain)]).set_index("metric")["value"]
+    assert frame["ends"] == 3.0
+    assert math.isnan(frame["ratio"])
+    assert len(runs.client().get_metric_history(chain, "ratio")) == 2
+
+
+def test_seconds_of_a_stage_are_those_it_computed(label) -> None:
+    chain = runs.open_run(runs.RunLabel(label.experiment, "c", TAGS | {"fingerprint": "p"}))
+    ends = {"told": "FINISHED", "untold": "FINISHED", "found dead": "KILLED"}
+    for name, status in ends.items():
+        tags = TAGS | {"fingerprint": name}
+        of_chain = runs.RunLabel(label.experiment, name, tags, parent=chain.info.run_id)
+        run_id = runs.open_run(of_chain).info.run_id
+        if name == "told":
+            runs.client().set_tag(run_id, runs.STAGE_SECONDS, "12.500")
+        runs.close_run(run_id, status)
+
+    stages = runs.find_runs(label.experiment, {"run_kind": "stage"})
+    seconds = reader.stage_runs(stages, [chain]).set_index("fingerprint")["seconds"]
+
+    assert seconds["told"] == 12.5
+    assert 0 <= seconds["untold"] < 10
+    assert math.isnan(seconds["found dead"])
 
 
 def test_claims_are_written_down_once(label) -> None:

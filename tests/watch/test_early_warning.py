@@ -458,6 +458,18 @@ def test_a_resumed_run_is_judged_as_one_run(rule: str, healthy: Path, tmp_path: 
         assert again._budget.training_s > kept["training_s"] > 0
 
 
+def test_two_watches_of_one_batch_are_resumed_each_with_its_own_looks(tmp_path: Path) -> None:
+    ids, pairs = texts(8 * 8, 23), []
+    for resume in (None, tmp_path / "checkpoint-6"):
+        pair = watching(every=2), watching(every=3)
+        saving = {"save_strategy": "steps", "save_steps": 6}
+        train(llama(), ids, tmp_path, *pair, steps=8, resume=resume, **saving)
+        pairs.append(pair)
+    for whole, again in zip(*pairs, strict=True):
+        assert again.looks == whole.looks
+        assert again.evidence == whole.evidence
+
+
 def test_a_run_resumed_without_its_looks_is_told_and_not_saved(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -593,6 +605,7 @@ def test_bad_batches_are_told_in_one_line(batch: object) -> None:
 def test_what_does_not_fit_the_model_fails_at_the_first_look(tmp_path: Path) -> None:
     for batch, words in (
         (fixed_batch() + VOCABULARY, f"knows 0 to {VOCABULARY - 1}"),
+        (fixed_batch() - 100, "has token -[0-9]+, and"),
         (texts(2, 0).repeat(1, 3), "a context of 32"),
     ):
         watch = collapse.EarlyWarning(batch)

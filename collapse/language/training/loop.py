@@ -274,6 +274,8 @@ class _Run:
                 "loss_steps": self.loss_steps,
                 "rate_factor_sum": self.rate_factor_sum,
                 "seconds": self.seconds,
+                # Halved where memory ran out: other pieces would add up to other bits.
+                "micro_rows": self.stepper.micro_rows,
             }
             save_state(self.state_folder, self.done, self.identity, parts)
 
@@ -293,6 +295,7 @@ class _Run:
         self.done = state["step"]
         self.loss_sum_nats, self.loss_steps = state["loss_sum_nats"], state["loss_steps"]
         self.rate_factor_sum, self.seconds = state["rate_factor_sum"], state["seconds"]
+        self.stepper.micro_rows = min(self.stepper.micro_rows, state["micro_rows"])
 
     def _due(self, every: int, *, at_end: bool = False) -> bool:
         if at_end and self.done == self.recipe.steps:

@@ -141,8 +141,10 @@ class OptimizerStep:
         self._check_finite(step, loss_nats + kl_nats, gradient_norm)
         if 0 < self.recipe.clip_norm < gradient_norm < math.inf:
             nn.utils.clip_grads_with_norm_(trained, self.recipe.clip_norm, norm)
-        for optimizer in self.optimizers:
-            self.scaler.step(optimizer)
+        # The scaler alone would leave out the one optimizer whose gradients overflowed, not both.
+        if math.isfinite(gradient_norm):
+            for optimizer in self.optimizers:
+                self.scaler.step(optimizer)
         self.scaler.update()
         self.drop_gradients()
         told = kl_nats if self.teacher is not None else None
@@ -158,7 +160,7 @@ class OptimizerStep:
                 f"the training loss is {loss_nats} at step {step}: lower the learning rate, "
                 "or warm up longer"
             )
-        # Under fp16 an overflow is expected now and then: the scaler leaves such a step out.
+        # Under fp16 an overflow is expected now and then: such a step is left out.
         if not math.isfinite(gradient_norm) and not self.scaler.is_enabled():
             raise TrainingDiverged(
                 f"the gradient norm is {gradient_norm} at step {step} (loss {loss_nats:.4g} nats):"

@@ -89,7 +89,7 @@ def test_cautions_fit_the_study() -> None:
         value=many.measurements["value"].mask(lambda v: v == v[0], np.inf)
     )
     said = " ".join(cautions(replace(many, measurements=lost), ()))
-    assert "infinite or not a number" in said
+    assert "3 values were infinite or not a number" in said
 
 
 def test_claims_that_were_changed_later_are_called_exploratory() -> None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from analysis.early_warning.cost import price
@@ -10,12 +11,11 @@ from analysis.early_warning.figures import warning_plates
 from analysis.early_warning.findings import WarningFindings, warning_findings, warning_tables
 from analysis.early_warning.indicators import INDICATORS, indicator_of
 from analysis.early_warning.section import warning_lines, warning_section
-from analysis.early_warning.tables import curve_table, indicator_table
+from analysis.early_warning.tables import curve_table
 from analysis.early_warning.verdict import lead_in_words
 from analysis.report.page import environment
 from analysis.report.sections import TEMPLATES
 from analysis.study import StudyRecord
-from collapse.errors import BadParameter
 from collapse.figures.style import png_bytes
 from tests.analysis.made_up_chains import (
     NLL,
@@ -51,8 +51,14 @@ def found(study: StudyRecord) -> WarningFindings:
     return one
 
 
+def indicators_before_the_loss(study: StudyRecord) -> pd.DataFrame:
+    found = warning_findings(study)
+    assert found is not None
+    return found.warnings["replace", NLL].table
+
+
 def test_the_table_has_the_longest_lead_first_and_oracles_last(study: StudyRecord) -> None:
-    table = indicator_table(study, "replace", NLL)
+    table = indicators_before_the_loss(study)
     assert len(table) == len(INDICATORS)
     judged = table[table["refusal"] == ""].set_index("indicator")
     assert list(judged.index[:2]) == [RATIO, "svd/K/participation_ratio"]
@@ -73,19 +79,14 @@ def test_the_table_has_the_longest_lead_first_and_oracles_last(study: StudyRecor
 
 
 def test_all_indicators_share_their_false_alarms(study: StudyRecord) -> None:
-    table = indicator_table(study, "replace", NLL)
+    table = indicators_before_the_loss(study)
     shared = table.loc[table["refusal"] == "", ["false_alarms", "n_healthy", "rate_bound"]]
     assert len(shared.drop_duplicates()) == 1
 
 
-def test_no_event_no_table(study: StudyRecord) -> None:
-    with pytest.raises(BadParameter, match="no event is made of it"):
-        indicator_table(study, "replace", "quality/mauve")
-
-
 def test_equal_leads_stand_in_the_order_of_their_price() -> None:
     same = {**COURSES, "human/entropy_nats": Course(1.2, 0.01, 2, -0.3)}
-    table = indicator_table(chains(same, settings=SETTINGS), "replace", NLL)
+    table = indicators_before_the_loss(chains(same, settings=SETTINGS))
     assert list(table["indicator"][:2]) == ["human/entropy_nats", RATIO]
 
 

@@ -88,6 +88,9 @@ def test_lines_of_a_study_that_cannot() -> None:
     assert "would take 7 seeds" in lines
     assert "dose has 3 seeds, p = 0.25 at the least" in lines
     assert "39 % open: above 25 %, no lead can be decided; 11 would do" in lines
+    lines = " ".join(power_lines(12, (LEAD,), {"static": 6}, ("fresh", "static")))
+    assert "no alarm in 6 control chains" in lines
+    assert "no lead can be decided" in lines
     (only,) = power_lines(2, (UP, MIXED), {})
     assert "2 seeds can reach p = 0.5" in only
     assert "6 are needed for 0.05" in only
