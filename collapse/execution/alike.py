@@ -28,11 +28,11 @@ def displaced(chain_run: str, stage: str, generation: int, run: Any) -> str | No
     if stage not in PROBE_DOORS or held in {None, run.info.run_id}:
         return None
     known, new = runs.client().get_run(held).data.params, run.data.params
-    names = identity_of(PROBE_DOORS[stage]()).keys() - _PLACE
-    differ = [name for name in sorted(names) if known.get(name) != new.get(name)]
+    asked = {name: new.get(name, "") for name in identity_of(PROBE_DOORS[stage]())}
+    differ = dict(_deviation(known, asked))
     if not differ:
         return None
-    there, here = (", ".join(f"{n}={p.get(n, '')}" for n in differ) for p in (known, new))
+    there, here = (", ".join(f"{n}={p[n]}" for n in differ) for p in (differ, asked))
     return f"{there} there, {here} here"
 
 
@@ -66,7 +66,10 @@ def require_alike(
 
 
 def _deviation(params: Mapping[str, str], asked: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    # A setting that a run of older sources did not know tells nothing.
+    """The settings of a run that are not what is asked for, in the run's words.
+
+    A setting that a run of older sources did not know tells nothing.
+    """
     for name in sorted(asked.keys() - _PLACE):
         if params.get(name, str(asked[name])) != str(asked[name]):
             yield name, params[name]

@@ -87,6 +87,9 @@ def test_what_an_older_run_does_not_know_tells_nothing(study) -> None:
     old = runs.open_run(runs.RunLabel("mine", "svd_probe", tags, {"rank_tokens": 1000}))
     metrics.mirror(replace, "svd_probe", 1, old.info.run_id, {})
     require(study, replace)
+    now = runs.client().get_run(look(study, replace, 2))
+    metrics.mirror(replace, "svd_probe", 2, old.info.run_id, {})
+    assert displaced(replace, "svd_probe", 2, now) is None
 
 
 def test_only_another_way_of_asking_is_said_to_be_displaced(study) -> None:
