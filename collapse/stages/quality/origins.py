@@ -1,7 +1,6 @@
 """Where a generation's distance from the truth comes from, on `stories`, whose truth is known."""
 
 import csv
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,16 +13,13 @@ from collapse.language.corpora.stories.corpus import machine
 from collapse.language.corpora.stories.refit import Refit, refit
 from collapse.language.sampling.choice import Decoding
 from collapse.numerics.origins import TextScores
-from collapse.numerics.streams import numpy_stream
 from collapse.parameters.doors import Quality
 from collapse.probes.decoded import DecodedLikelihood, decoded_nll
 from collapse.probes.likelihood import Likelihood
-from collapse.stages.arms import subsample, take
 from collapse.stages.generation import Ground
 from collapse.stages.likelihood import WINDOW
-from collapse.stages.quality.copied import source_folder
 from collapse.stages.quality.measures import Measures
-from collapse.stages.texts import read_texts
+from collapse.stages.quality.offered import offered_texts
 from collapse.stages.workspace import Workspace
 
 NOT_SAMPLED = "greedy decoding and beams write one text, which has no likelihood to subtract"
@@ -100,36 +96,9 @@ def measure_origins(
 
 def _read(parameters: Quality, ground: Ground, lineage: Sequence[Path]) -> Iterator[Read]:
     """The texts that the newest generation was trained on, source by source."""
-    for source, texts in _training_texts(parameters, ground, lineage):
+    for source, texts in offered_texts(parameters, ground, lineage):
         told = [one for one in map(stories.recognise, texts) if one is not None]
         yield Read(source, len(texts), told)
-
-
-def _training_texts(
-    parameters: Quality, ground: Ground, lineage: Sequence[Path]
-) -> Iterator[tuple[str, list[str]]]:
-    sources = json.loads((lineage[-1] / "ledger.json").read_text())["sources"]
-    if parameters.kind == "accumulate_subsample" and "human_static" in sources:
-        yield from _subsampled(parameters, ground, lineage)
-        return
-    for source, account in sources.items():
-        # A source is read from its start, up to its budget.
-        yield source, read_texts(source_folder(source, lineage))[: account["documents"]]
-
-
-def _subsampled(
-    parameters: Quality, ground: Ground, lineage: Sequence[Path]
-) -> Iterator[tuple[str, list[str]]]:
-    """The random subsample of all text so far, drawn again as it was drawn for the training."""
-    budget = ground.budget(parameters.documents)
-    generation = len(lineage) - 1
-    pool = [
-        take(source, read_texts(source_folder(source, lineage)), budget, ground.encode)
-        for source in ("human_static", *(f"synthetic_gen{g + 1}" for g in range(generation)))
-    ]
-    stream = numpy_stream(parameters.seed, "subsample", generation)
-    for portion in subsample(pool, budget, stream):
-        yield portion.source, portion.texts
 
 
 def _decoded(

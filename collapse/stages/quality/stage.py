@@ -16,6 +16,7 @@ from collapse.stages.quality.continued import measure_continued
 from collapse.stages.quality.copied import measure_copied
 from collapse.stages.quality.judged import measure_judged
 from collapse.stages.quality.measures import Measures
+from collapse.stages.quality.offered import offered_texts
 from collapse.stages.quality.origins import measure_origins
 from collapse.stages.quality.said import measure_said
 from collapse.stages.quality.truth import measure_truth
@@ -51,7 +52,8 @@ def quality(parameters: Quality, workspace: Workspace) -> Iterator[Measurement]:
     if spoken is not None:
         measure_truth(measures, test, human, spoken, workspace.folder)
     measure_said(measures, samples)
-    measure_copied(measures, samples, test, workspace.inputs.lineage)
+    sources = offered_texts(parameters, ground, workspace.inputs.lineage)
+    measure_copied(measures, samples, test, (text for _, texts in sources for text in texts))
     if parameters.prompts:
         measure_continued(measures, parameters, ground, model, workspace.folder)
     if is_asked_for(parameters, ground):
