@@ -153,7 +153,7 @@ def effects_table(record: StudyRecord, metrics: tuple[str, ...]) -> pd.DataFrame
             if control is None or arm == control:
                 continue
             pairs = paired_differences(record, metric, arm, control, record.generations)
-            if not record.is_recursion and not pairs.differences.any():
+            if not record.is_recursion and pairs.seeds and not pairs.differences.any():
                 continue  # the arms share their only training
             found = effect(pairs.differences)
             lower, upper = found.interval or (np.nan, np.nan)

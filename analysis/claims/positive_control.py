@@ -19,7 +19,8 @@ class ControlCheck:
     """The positive control of one chain: KL at the last generation over KL at generation 0.
 
     Attributes:
-        arm: replace or fresh.
+        arm: its name.
+        kind: replace or fresh.
         seed: the chain's seed.
         ratio: None where either value is missing or the first is not positive.
         wanted: what the ratio should be, in words.
@@ -27,6 +28,7 @@ class ControlCheck:
     """
 
     arm: str
+    kind: str
     seed: int
     ratio: float | None
     wanted: str
@@ -43,29 +45,36 @@ def positive_control(record: StudyRecord) -> tuple[ControlCheck, ...]:
         record: the study.
 
     Returns:
-        One check for each seed of the arms replace and fresh, as far as they are planned; none
-        where the distance from the truth is not known, or where nothing follows generation 0.
+        One check for each seed of the arms that replace their text, or read fresh one, all the
+        time, and differ from the control in nothing else; none where the distance from the truth
+        is not known, or where nothing follows generation 0.
     """
     kl = next((v for v in (metric_values(record, m) for m in KL_METRICS) if len(v)), None)
     if kl is None or record.generations == 0:
         return ()
     checks = []
-    for arm in ("replace", "fresh"):
-        for seed in record.seeds_of(arm) if arm in record.arms else ():
+    for kind, arm in _judged_arms(record):
+        for seed in record.seeds_of(arm):
             first, last = (kl.get((arm, seed, g)) for g in (0, record.generations))
             ratio = None
             if first is not None and last is not None and first > 0:
                 ratio = float(last) / float(first)
-            checks.append(_check(arm, seed, ratio))
+            checks.append(_check(arm, kind, seed, ratio))
     return tuple(checks)
 
 
-def _check(arm: str, seed: int, ratio: float | None) -> ControlCheck:
-    if arm == "replace":
+def _judged_arms(record: StudyRecord) -> list[tuple[str, str]]:
+    kinds = {arm: record.kinds.get(arm, arm) for arm in record.arms}
+    plain = [arm for arm in kinds if arm not in {*record.changes, *record.returns}]
+    return [(kind, arm) for kind in ("replace", "fresh") for arm in plain if kinds[arm] == kind]
+
+
+def _check(arm: str, kind: str, seed: int, ratio: float | None) -> ControlCheck:
+    if kind == "replace":
         wanted, is_met = f"at least {REPLACE_LEAST_RATIO}", ratio and ratio >= REPLACE_LEAST_RATIO
     else:
         wanted, is_met = f"below {FRESH_MOST_RATIO}", ratio and ratio < FRESH_MOST_RATIO
-    return ControlCheck(arm, seed, ratio, wanted, None if ratio is None else bool(is_met))
+    return ControlCheck(arm, kind, seed, ratio, wanted, None if ratio is None else bool(is_met))
 
 
 def positive_control_in_words(checks: tuple[ControlCheck, ...]) -> str:
@@ -73,14 +82,14 @@ def positive_control_in_words(checks: tuple[ControlCheck, ...]) -> str:
     if not checks:
         return (
             "Not available: the distance from the truth was not measured after generation 0 "
-            "in an arm replace or fresh."
+            "in an arm of kind replace or fresh."
         )
     unknown = [f"{c.arm} seed {c.seed}" for c in checks if c.is_met is None]
-    absent = [arm for arm in ("replace", "fresh") if arm not in {c.arm for c in checks}]
+    absent = [kind for kind in ("replace", "fresh") if kind not in {c.kind for c in checks}]
     parts = [
-        f"NOT met by {failed}: {_NOT_MET[arm]}"
-        for arm in ("replace", "fresh")
-        if (failed := _failed(checks, arm))
+        f"NOT met by {failed}: {_NOT_MET[kind]}"
+        for kind in ("replace", "fresh")
+        if (failed := _failed(checks, kind))
     ]
     if not parts and not unknown and not absent:
         parts.append("Met by every chain.")
@@ -89,11 +98,11 @@ def positive_control_in_words(checks: tuple[ControlCheck, ...]) -> str:
     if unknown:
         parts.append(f"Not measured for {', '.join(unknown)}.")
     if absent:
-        parts.append(f"The study has no arm {' and no arm '.join(absent)}.")
+        parts.append(f"The study has no arm of kind {' and none of kind '.join(absent)}.")
     return " ".join(parts)
 
 
-def _failed(checks: tuple[ControlCheck, ...], arm: str) -> str:
-    """The arm's chains that missed what was wanted, with their ratios."""
-    missed = [c for c in checks if c.arm == arm and c.is_met is False]
+def _failed(checks: tuple[ControlCheck, ...], kind: str) -> str:
+    """The chains of a kind that missed what was wanted, with their ratios."""
+    missed = [c for c in checks if c.kind == kind and c.is_met is False]
     return ", ".join(f"{c.arm} seed {c.seed} ({c.ratio:.2f})" for c in missed)

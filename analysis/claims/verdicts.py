@@ -1,8 +1,11 @@
 """The verdict on every claim, and what each came to in words."""
 
+from collections.abc import Sequence
+
 from analysis.claims.effects import Verdict, judge
 from analysis.early_warning.verdict import LeadVerdict, judge_lead, lead_in_words
 from analysis.metrics import metric_info
+from analysis.statistics import ALPHA
 from analysis.study import StudyRecord
 from collapse.claims import Claim
 
@@ -37,6 +40,32 @@ def estimate_in_words(verdict: Verdict | LeadVerdict) -> str:
         lower, upper = (info.write_bare(end, sign) for end in verdict.interval)
         text += f", 95 % interval {lower} to {upper}"
     return f"{text}, {verdict.n_seeds} seed{'s' * (verdict.n_seeds != 1)}."
+
+
+def rules_in_words(found: Sequence[Verdict | LeadVerdict]) -> str:
+    """What supports and what refutes claims of the kinds that are there."""
+    similar = [one for one in found if one.claim.direction == "similar"]
+    leads = [one for one in found if one.claim.is_lead]
+    told = []
+    if len(found) > len(similar) + len(leads):
+        told.append(
+            "Supported: the whole 95 % interval lies beyond the margin. Refuted: all of it lies "
+            "short of the margin. Both need an exact two-sided sign-flip p of at most "
+            f"{ALPHA}, over seeds, against the margin."
+        )
+    if similar:
+        told.append(
+            "That arms are similar is supported where the whole interval lies within the margin on "
+            f"either side and the exact equivalence p is at most {ALPHA}, and refuted where all of "
+            "it lies beyond the margin on one side, with such a sign-flip p."
+        )
+    if leads:
+        told.append(
+            "A lead is supported where the interval of the median over chains lies at the margin "
+            "or above, at a threshold whose false alarms are bounded, and refuted where it lies "
+            "below even at a threshold that is surely not too strict."
+        )
+    return " ".join(told)
 
 
 def headline(found: tuple[Verdict | LeadVerdict, ...]) -> str:

@@ -4,7 +4,7 @@ from analysis.code.arms import DISTILLED, DRIVERS
 from analysis.code.findings import CodeFindings
 from analysis.code.questions import BITS_MARGIN, RATE_MARGIN_POINTS
 from analysis.code.tables import BITS, COLLAPSE, PARSE, PARSE_HUMAN, CodeTables
-from analysis.statistics import least_pairs
+from analysis.comparisons.words import few_seeds
 from collapse.figures.view import percent
 
 _MUCH_APART = 0.02
@@ -15,7 +15,7 @@ def cautions(found: CodeFindings) -> tuple[str, ...]:
     tables = found.tables
     return (
         *missing(tables),
-        *_few_seeds(tables),
+        *few_seeds(len(tables.seeds)),
         f"A difference counts where its 95 % interval lies beyond a preset margin: "
         f"{RATE_MARGIN_POINTS:.0f} points of collapse or parse rate, {BITS_MARGIN} bits per byte. "
         "Where something is called similar, that is not corrected for the number of answers.",
@@ -48,16 +48,6 @@ def missing(tables: CodeTables) -> list[str]:
         if lost:
             told.append(f"{lost} chains with completions have no {words}.")
     return told
-
-
-def _few_seeds(tables: CodeTables) -> list[str]:
-    n, enough = len(tables.seeds), least_pairs()
-    if n > enough:
-        return []
-    return [
-        f"With {n} seed{'s' * (n != 1)} only large effects can be told: {enough} seeds reach a "
-        "corrected p of 0.05 where nearly every seed agrees, and no fewer do."
-    ]
 
 
 def _ceilings(tables: CodeTables) -> list[str]:

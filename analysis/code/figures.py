@@ -11,18 +11,11 @@ from scipy import stats
 
 from analysis.code.arms import DECODINGS, trained
 from analysis.code.findings import CodeFindings
-from analysis.code.tables import (
-    BITS,
-    CLASSES,
-    COLLAPSE,
-    LEAST_FOR_INTERVAL,
-    PARSE,
-    PARSE_HUMAN,
-    CodeTables,
-)
+from analysis.code.tables import BITS, CLASSES, COLLAPSE, PARSE, PARSE_HUMAN, CodeTables
 from analysis.code.words import classes_title, parse_title
 from analysis.figures import Plate
 from analysis.metrics import MINUS, metric_info
+from analysis.statistics import LEAST_FOR_INTERVAL
 from collapse.figures.style import (
     FAINT,
     INK,

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.report.alarms import alarms
-from analysis.statistics import t_interval
+from analysis.statistics import LEAST_FOR_INTERVAL, t_interval
 from analysis.study import StudyRecord, metric_values
 from collapse.numerics.completion_classes import COMPLETION_CLASSES
 
@@ -22,7 +22,6 @@ MEASURED = (
     *("quality/identifier_diversity", "quality/copied_fraction"),
     *("quality/completion_entropy_nats", "quality/completion_top1"),
 )
-LEAST_FOR_INTERVAL = 3
 
 
 @dataclass(frozen=True, eq=False)

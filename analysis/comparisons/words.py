@@ -2,7 +2,23 @@
 
 from analysis.comparisons.answers import Answer
 from analysis.metrics import MINUS
+from analysis.statistics import ALPHA, least_pairs
 from collapse.figures.view import written
+
+
+def few_seeds(n_seeds: int) -> tuple[str, ...]:
+    """What so few seeds can say of answers that are corrected together; of more nothing.
+
+    Where all seeds of the least number agree the exact p is at most 0.05, corrected or not; where
+    one does not it is above.
+    """
+    enough = least_pairs()
+    if n_seeds > enough:
+        return ()
+    seeds = f"With {n_seeds} seed{'s' * (n_seeds != 1)}"
+    if n_seeds < enough:
+        return (f"{seeds} no difference can be told, however large: that takes {enough}.",)
+    return (f"{seeds} a corrected p of {ALPHA} takes that all of them agree.",)
 
 
 def numbers(answer: Answer) -> str:

@@ -62,13 +62,17 @@ class MechanismFindings:
         return next((one for one in self.ends if (one.metric, one.arm) == (metric, arm)), None)
 
     def told_arms(self, metric: str) -> tuple[str, ...]:
-        """The arm that is furthest from the control, and the control; all arms of a pair."""
-        measured = [one for one in self.ends if one.metric == metric]
-        control = [one for one in measured if one.arm == self.record.control]
-        reference = control[0].mean if control else 0.0
-        others = [one for one in measured if one not in control]
-        most = sorted(others, key=lambda one: -abs(one.mean - reference))[:1]
-        return tuple(one.arm for one in (*most, *control))
+        """The arm that is furthest from its control, and that control."""
+        means = {one.arm: one.mean for one in self.ends if one.metric == metric}
+        control_of = self.record.control_of
+
+        def distance(arm: str) -> float:
+            return abs(means[arm] - means.get(control_of(arm) or "", 0.0))
+
+        others = [arm for arm in self.record.pictured_arms if arm != self.record.control]
+        most = sorted((arm for arm in others if arm in means), key=distance)[-1:]
+        control = control_of(most[0]) if most else self.record.control
+        return tuple(arm for arm in (*most, control) if arm in means)
 
     def least_similar(self) -> str | None:
         """The layer whose CKA is lowest in any arm at the last generation measured."""

@@ -3,20 +3,19 @@
 from dataclasses import astuple
 
 from analysis.comparisons.answers import Answer
-from analysis.comparisons.words import signed
+from analysis.comparisons.words import few_seeds, signed
 from analysis.ranks.chains import COMPANIONS, PRIMARY_SITE
 from analysis.ranks.changes import MOST_IN_ONE
 from analysis.ranks.findings import RankFindings
 from analysis.ranks.formats import tokens_in_words
 from analysis.ranks.questions import EQUAL_TOKENS, MARGIN_SHARE, QUESTIONS
-from analysis.statistics import least_pairs
 
 
 def cautions(found: RankFindings) -> tuple[str, ...]:
     """All of it, one sentence or two each."""
     return (
         *doubts(found),
-        *_few_seeds(found),
+        *few_seeds(len(found.seeds)),
         _margin(found),
         f"K is taken at the site {PRIMARY_SITE} (W_k x, before norm and rotation). Its rank "
         "depends on a gauge that changes nothing in the model; those of scores_centred "
@@ -118,17 +117,6 @@ def _missing(found: RankFindings) -> list[str]:
             "too small."
         )
     return told
-
-
-def _few_seeds(found: RankFindings) -> list[str]:
-    enough = least_pairs()
-    if len(found.seeds) > enough:
-        return []
-    return [
-        f"With {len(found.seeds)} seed{'s' * (len(found.seeds) != 1)} only large effects can be "
-        f"told: {enough} seeds reach a corrected p of 0.05 where nearly every seed agrees, and no "
-        "fewer do."
-    ]
 
 
 def _margin(found: RankFindings) -> str:

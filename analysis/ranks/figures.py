@@ -16,7 +16,7 @@ from analysis.ranks.chains import chain_losses, chain_ranks, layer_ranks
 from analysis.ranks.findings import RankFindings
 from analysis.ranks.formats import tokens_in_words
 from analysis.ranks.words import fall_title, lead_with_size
-from analysis.statistics import t_interval
+from analysis.statistics import LEAST_FOR_INTERVAL, t_interval
 from collapse.figures.style import (
     MARKERS,
     PALETTE,
@@ -31,7 +31,6 @@ _ROLES = (
     *("frozen_muon", "simple", "complex"),
 )
 _IN_TRAJECTORY = _ROLES[:5]
-_LEAST_FOR_BAND = 3
 _MIDDLE = (10, 90)
 _LINE: dict[str, Any] = {"lw": 2.0, "ms": 6, "mec": "white", "mew": 0.8}
 _TICK_RATIO = 1.75
@@ -186,12 +185,12 @@ def handle(found: RankFindings, arm: str, marker: bool = True) -> Line2D:
 
 def _span(values_N: np.ndarray) -> tuple[float, float]:
     """The interval of a mean; a point where there are too few seeds for one."""
-    interval = t_interval(values_N) if values_N.size >= _LEAST_FOR_BAND else None
+    interval = t_interval(values_N) if values_N.size >= LEAST_FOR_INTERVAL else None
     return interval or (float(np.mean(values_N)),) * 2
 
 
 def _bands(found: RankFindings) -> str:
-    if len(found.seeds) < _LEAST_FOR_BAND:
+    if len(found.seeds) < LEAST_FOR_INTERVAL:
         return "Thin lines are single chains; there are too few seeds for a band."
     return "Bands are 95 % t-intervals over seeds, thin lines single chains."
 

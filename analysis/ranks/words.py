@@ -177,6 +177,11 @@ def _contrast_in_words(found: RankFindings, question: str) -> str:
 def _change_in_words(found: RankFindings) -> str:
     """Sudden or gradual, of the control arm or else of all there are."""
     change = found.change(found.roles.qknorm_muon)
+    if change is None and found.changes:
+        return " ".join(
+            f"The change of K's rank under {one.arm} {_CHANGES[one.word]} ({change_numbers(one)})."
+            for one in found.changes
+        )
     if change is None:
         return "Sudden or gradual was not measured: too few checkpoints on the way."
     label = found.roles.label(change.arm)

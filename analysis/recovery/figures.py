@@ -39,8 +39,8 @@ def recovery_plates(found: RecoveryFindings) -> tuple[Plate, ...]:
         else "the least and the greatest seed"
     )
     caption = (
-        f"Differences from {found.record.control} of the same seed; bands are {bands}. A ring is "
-        "the last generation on own text: from there a chain goes on with human text."
+        f"Differences from {found.record.named_control} of the same seed; bands are {bands}. A "
+        "ring is the last generation on own text: from there a chain goes on with human text."
     )
     return (Plate("recovery", said, caption, draw(found, said, table), table),)
 
@@ -108,7 +108,7 @@ def _panel(axes: Axes, found: RecoveryFindings, metric: str, table: pd.DataFrame
         if arm in switched:
             turn = line[line["generation"] == switched[arm].switch - 1]
             axes.plot(turn["generation"], scale * turn["mean"], **RING)
-    label = f"{info.label}, minus {found.record.control}" + (f" ({unit})" if unit else "")
+    label = f"{info.label}, minus {found.record.named_control}" + (f" ({unit})" if unit else "")
     axes.set_title(fill(label, PANEL_CHARACTERS), loc="left", fontsize=SMALL_PT, color=INK)
     axes.axhline(0, color=SOFT, lw=0.8)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

@@ -131,12 +131,13 @@ def recovery_findings(record: StudyRecord) -> RecoveryFindings | None:
 
 
 def excess_by_generation(record: StudyRecord, metric: str, arm: str) -> Mapping[int, ArrayLike]:
-    """Arm minus control over the seeds that have both, by generation; the metric's own sign."""
-    if record.control is None:
+    """Arm minus its control over the seeds that have both, by generation; the metric's own sign."""
+    control = record.control_of(arm)
+    if control is None:
         return {}
     found = {}
     for generation in range(record.generations + 1):
-        pairs = paired_differences(record, metric, arm, record.control, generation)
+        pairs = paired_differences(record, metric, arm, control, generation)
         if pairs.seeds:
             found[generation] = pairs.differences
     return found
@@ -201,8 +202,8 @@ def _recovery(
     record: StudyRecord, metric: str, sign: int, arm: str, switch: int
 ) -> Recovery | None:
     """One metric of one arm; None where nothing can be compared."""
-    control, last = record.control, record.generations
-    if control is None or not 2 <= switch <= last:
+    last = record.generations
+    if record.control_of(arm) is None or not 2 <= switch <= last:
         return None
     before = _losses(record, metric, sign, arm, switch - 1)
     after = _losses(record, metric, sign, arm, last)
@@ -227,7 +228,7 @@ def _recovery(
 def _losses(
     record: StudyRecord, metric: str, sign: int, arm: str, generation: int
 ) -> dict[int, float]:
-    pairs = paired_differences(record, metric, arm, str(record.control), generation)
+    pairs = paired_differences(record, metric, arm, str(record.control_of(arm)), generation)
     return dict(zip(pairs.seeds, (sign * pairs.differences).tolist(), strict=True))
 
 
@@ -236,7 +237,7 @@ def _same_until(record: StudyRecord, metric: str, arm: str, switch: int) -> str 
     values = metric_values(record, metric)
     own = _before(values, arm, switch)
     for other in record.arms:
-        if other == arm or record.returns.get(other) or other == record.control:
+        if other in {arm, record.control_of(arm)} or record.returns.get(other):
             continue
         theirs = _before(values, other, switch).reindex(own.index)
         if len(own) and own.equals(theirs):

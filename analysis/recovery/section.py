@@ -11,7 +11,7 @@ from analysis.recovery.findings import RecoveryFindings, recoveries_table
 def recovery_section(found: RecoveryFindings) -> dict[str, object]:
     """What the template shows: all in words, one dict a row."""
     return {
-        "control": found.record.control,
+        "control": found.record.named_control,
         "sentences": words.sentences(found),
         "cautions": words.cautions(found),
         "rows": [words.row(one) for one in found.recoveries],

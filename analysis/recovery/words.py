@@ -31,7 +31,7 @@ def sentences(found: RecoveryFindings) -> tuple[str, ...]:
     """A sentence an arm and metric, and one on each metric's threshold."""
     told = []
     for metric in found.metrics:
-        told += [_sentence(one, str(found.record.control)) for one in found.of(metric)]
+        told += [_sentence(one, str(found.record.control_of(one.arm))) for one in found.of(metric)]
         told.append(_threshold(found.of(metric)))
     return tuple(told)
 

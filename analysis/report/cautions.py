@@ -85,24 +85,28 @@ def _differs_from_controls(record: StudyRecord, metric: str) -> bool:
 
 def _cut_samples(record: StudyRecord) -> str:
     """Text that was cut at the length limit teaches the next generation to stop anywhere."""
-    cut, kept = (metric_values(record, f"synthesis/{name}") for name in ("cut", "kept"))
-    share = float((cut / kept).max()) if len(cut) and len(kept) else 0.0
+    names = ("cut", "kept", "dropped", "sifted")
+    cut, kept, dropped, sifted = (metric_values(record, f"synthesis/{name}") for name in names)
+    # Too short texts and sifted ones were drawn, and cut or not, like those that were kept.
+    drawn = kept.add(dropped, fill_value=0).add(sifted, fill_value=0)
+    share = float((cut / drawn).max()) if len(cut) and len(drawn) else 0.0
     if share <= MUCH_CUT:
         return ""
     return (
-        f"Up to {100 * share:.0f} % of a generation's synthetic texts were cut at max_new_tokens: "
-        "part of the decline is the cutting, not the recursion."
+        f"Up to {100 * share:.0f} % of the texts that a generation wrote were cut at "
+        "max_new_tokens: part of the decline is the cutting, not the recursion."
     )
 
 
 def _recursion_alone(record: StudyRecord) -> str:
     """A fresh control receives new information and a static one does not."""
-    missing = [arm for arm in ("fresh", "static") if arm not in record.arms]
+    kinds = {record.kinds.get(arm, arm) for arm in record.arms}
+    missing = [kind for kind in ("fresh", "static") if kind not in kinds]
     if not missing or len(record.arms) < 2 or not record.is_recursion:
         return ""
     return (
         "That recursion itself is the cause is claimed only beyond both controls, fresh and "
-        f"static; this study has no arm {' and no arm '.join(missing)}."
+        f"static; this study has no arm of kind {' and none of kind '.join(missing)}."
     )
 
 

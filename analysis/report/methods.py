@@ -15,14 +15,14 @@ class Method:
         use: what it does here, in a sentence.
         source: authors, title and year.
         metrics: beginnings of names of metrics that it makes; empty for a method of the tests.
-        section: the report's section that uses it; empty for one that every report uses.
+        sections: the report's sections that use it; empty for one that every report uses.
     """
 
     name: str
     use: str
     source: str
     metrics: tuple[str, ...] = ()
-    section: str = ""
+    sections: tuple[str, ...] = ()
 
 
 METHODS = (
@@ -45,38 +45,38 @@ METHODS = (
         "Max-T with joint sign flips",
         "Corrects p's that were looked at together, keeping their correlation; past 16 seeds Holm.",
         "P. H. Westfall and S. S. Young, Resampling-Based Multiple Testing, 1993",
-        section="inference",
+        sections=("inference", "ranks", "code", "scaling", "ablations"),
     ),
     Method(
         "Mixed model",
         "Arm by generation with seeds as blocks and slopes of chains, by restricted likelihood.",
         "N. M. Laird and J. H. Ware, Random-effects models for longitudinal data, Biometrics, 1982",
-        section="inference",
+        sections=("inference",),
     ),
     Method(
         "Hedges' g",
         "Differences in standard deviations, free of small-sample bias.",
         "L. V. Hedges, Journal of Educational Statistics, 1981",
-        section="inference",
+        sections=("inference", "ranks", "code", "scaling"),
     ),
     Method(
         "Thresholds as order statistics",
         "The alarm's threshold, and a bound on false alarms that holds though it was looked for.",
         "S. S. Wilks, Annals of Mathematical Statistics, 1941; C. J. Clopper and E. S. Pearson, "
         "Biometrika, 1934",
-        section="warnings",
+        sections=("warnings",),
     ),
     Method(
         "Interval of a median by order statistics",
         "Leads, some of them censored, whatever their distribution.",
         "W. R. Thompson, Annals of Mathematical Statistics, 1936",
-        section="warnings",
+        sections=("warnings",),
     ),
     Method(
         "Interval of a ratio of means",
         "The share of a loss that is left, from pairs of what was lost and what is left.",
         "E. C. Fieller, Journal of the Royal Statistical Society B, 1954",
-        section="recovery",
+        sections=("recovery",),
     ),
     Method(
         "Stochastic Lanczos quadrature",
@@ -143,13 +143,13 @@ METHODS = (
         "Variable projection",
         "Power laws: at each exponent the rest is linear, so that the exponent alone is searched.",
         "G. H. Golub and V. Pereyra, SIAM Journal on Numerical Analysis, 1973",
-        section="scaling",
+        sections=("scaling",),
     ),
     Method(
         "Bootstrap over seeds",
         "Intervals of the laws' exponents.",
         "B. Efron, Bootstrap methods: another look at the jackknife, Annals of Statistics, 1979",
-        section="scaling",
+        sections=("scaling",),
     ),
     Method(
         "lm-eval",
@@ -166,6 +166,6 @@ def methods_of(record: StudyRecord, sections: Collection[str]) -> tuple[Method, 
     return tuple(
         one
         for one in METHODS
-        if (not one.section or one.section in sections)
+        if (not one.sections or not {*one.sections}.isdisjoint(sections))
         and (not one.metrics or any(name.startswith(one.metrics) for name in measured))
     )

@@ -12,7 +12,7 @@ import pandas as pd
 from analysis.claims.answer import answer
 from analysis.claims.effects import effects_table
 from analysis.claims.positive_control import positive_control, positive_control_in_words
-from analysis.claims.verdicts import estimate_in_words, headline, verdicts
+from analysis.claims.verdicts import estimate_in_words, headline, rules_in_words, verdicts
 from analysis.events import EVENT_RULES, first_events
 from analysis.metrics import metric_info
 from analysis.report.alarms import alarms
@@ -83,6 +83,7 @@ def render(
             answer=answer(found),
             headline=headline(found),
             verdicts=[(verdict, estimate_in_words(verdict)) for verdict in found],
+            rules=rules_in_words(found),
             cautions=cautions(record, found),
             checks=checks,
             checks_in_words=positive_control_in_words(checks),

@@ -13,7 +13,6 @@ from analysis.scaling.dynamics import Returns, is_score
 from analysis.scaling.figures import (
     benchmark_plate,
     scaling_plate,
-    spread,
     spread_in_words,
     tasks_plate,
 )
@@ -21,6 +20,7 @@ from analysis.scaling.findings import OVER, ScalingFindings
 from analysis.scaling.laws import size_in_words
 from analysis.scaling.rates import RateCurve, best_rates
 from analysis.scaling.words import returns_in_words, returns_title
+from analysis.statistics import drawn_spread
 from collapse.figures.style import (
     INK,
     MARKERS,
@@ -73,7 +73,7 @@ def _draw_returns(axes: Axes, one: Returns) -> None:
         axes.axvspan(one.stalls_at, steps[-1], color=SOFT, alpha=0.12, lw=0)
     for seed in values.columns:
         axes.plot(steps, values[seed], color=PALETTE[1], lw=0.8, alpha=0.45)
-    ends = np.array([spread(row) for _, row in values.iterrows()])
+    ends = np.array([drawn_spread(row) for _, row in values.iterrows()])
     means = values.mean(axis=1)
     axes.vlines(steps, ends[:, 0], ends[:, 1], color=PALETTE[1], lw=1.4)
     axes.plot(steps, means, color=PALETTE[1], marker="o", lw=2, ms=6, mec="white", mew=0.8)
@@ -135,7 +135,7 @@ def _best(is_inside: bool, label: str) -> Line2D:
 
 def _draw_rates(axes: Axes, curve: RateCurve, colour: str, marker: str, place: int) -> None:
     rates = curve.values.columns.to_numpy(float)
-    ends = np.array([spread(curve.values[rate]) for rate in rates])
+    ends = np.array([drawn_spread(curve.values[rate]) for rate in rates])
     axes.vlines(rates, ends[:, 0], ends[:, 1], color=colour, lw=1.4)
     axes.plot(rates, curve.values.mean(), color=colour, marker=marker, lw=2, ms=6, mec="white")
     # Marks stand below the curves, in their own strip of the axes.

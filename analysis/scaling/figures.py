@@ -18,7 +18,7 @@ from analysis.scaling.laws import Fits, Law, size_in_words
 from analysis.scaling.tables import OVERALL, ScalingTables, score_of
 from analysis.scaling.tasks import TaskLinks
 from analysis.scaling.words import best_title, law_in_words, law_title, tasks_title
-from analysis.statistics import CONFIDENCE, t_interval
+from analysis.statistics import CONFIDENCE, drawn_spread
 from collapse.figures.style import (
     FAINT,
     INK,
@@ -41,12 +41,6 @@ def style_of(tables: ScalingTables, arm: str) -> dict[str, Any]:
     """An arm's look, as `analysis.figures.arm_style` has it."""
     turn, colour = divmod(tables.arms.index(arm), len(PALETTE))
     return {"color": PALETTE[colour], "marker": MARKERS[(colour + turn) % len(MARKERS)]}
-
-
-def spread(values: pd.Series) -> tuple[float, float]:
-    """What an error bar spans: the t-interval from three seeds on, else least to greatest."""
-    interval = t_interval(values) if len(values) > 2 else None
-    return interval or (float(values.min()), float(values.max()))
 
 
 def spread_in_words(n_seeds: Iterable[int]) -> str:
@@ -114,7 +108,7 @@ def benchmark_plate(found: ScalingFindings) -> Plate | None:
 
 def _point(axes: Axes, tables: ScalingTables, arm: str, values: pd.Series, place: float) -> None:
     style = style_of(tables, arm)
-    axes.plot(spread(values), [place, place], color=style["color"], lw=1.2)
+    axes.plot(drawn_spread(values), [place, place], color=style["color"], lw=1.2)
     axes.plot(float(values.mean()), place, ls="", ms=5, mec="white", mew=0.5, **style)
 
 

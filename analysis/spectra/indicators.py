@@ -54,8 +54,6 @@ BESIDE = (
     Indicator("Negative curvature", "negative_share"),
     Indicator("The seed's ratio", "legacy_ratio"),
 )
-SHARED = "all arms"
-"""Stands for the arm of what all arms of a seed share."""
 INDICATOR_COLUMNS = (
     *("indicator", "claimed", "metric", "arm", "n_chains", "start", "end", "error"),
     *("slope", "slope_lower", "slope_upper", "tau", "trend"),
@@ -151,9 +149,9 @@ def certificates(record: StudyRecord, text: str) -> pd.Series:
 def each_once(record: StudyRecord, text: str, values: pd.Series) -> pd.Series:
     """Numbers of spectra, those of one spectrum once: arms may share it.
 
-    All arms of a seed share generation 0, and an arm that goes back to human text what it has in
-    common with those that do not. One seed's spectra of a generation are one and the same where
-    both of their ends are, to the last digit.
+    Arms that are trained alike share generation 0, and an arm that goes back to human text what it
+    has in common with those that do not. One seed's spectra of a generation are one and the same
+    where both of their ends are, to the last digit.
 
     Args:
         record: the study.
@@ -161,14 +159,12 @@ def each_once(record: StudyRecord, text: str, values: pd.Series) -> pd.Series:
         values: index (arm, seed, generation).
 
     Returns:
-        The least of a spectrum's values, index (arm, seed, generation): the first of its arms, or
-        ``SHARED`` for generation 0.
+        The least of a spectrum's values, index (arm, seed, generation): the first of its arms.
     """
     place, ends = list(values.index.names), ("lambda_max", "lambda_min")
     measured = {end: metric_values(record, f"hessian/{text}/{end}") for end in ends}
     of_these = {end: found.reindex(values.index) for end, found in measured.items()}
     rows = pd.DataFrame({"value": values} | of_these).reset_index()
-    rows["arm"] = rows["arm"].where(rows["generation"] > 0, SHARED)
     first = rows.groupby(["seed", "generation", *ends])["arm"].transform("first")
     return rows.assign(arm=first.fillna(rows["arm"])).groupby(place)["value"].min()
 

@@ -94,8 +94,8 @@ def cautions(record: StudyRecord, text: str) -> tuple[str, ...]:
 
 
 def _judged(record: StudyRecord) -> tuple[str, ...]:
-    """The arms to be compared with the control, or all where there is none."""
-    return tuple(arm for arm in record.arms if arm != record.control)
+    """The arms to be compared with a control, or all where there is none."""
+    return tuple(arm for arm in record.pictured_arms if arm != record.control)
 
 
 def _ends_in_words(record: StudyRecord, text: str, arm: str) -> str:
@@ -156,21 +156,22 @@ def _shown_in_words(record: StudyRecord, table: pd.DataFrame, arm: str) -> str:
         return ""
     told = (
         f"Of the four indicators of collapse, {arm} shows "
-        f"{_listed(table, names, arm, record.control)}"
+        f"{_listed(table, names, arm, record.control_of(arm))}"
     )
     if measured < len(INDICATORS):
         told += f" ({len(INDICATORS) - measured} not measured)"
-    if record.control is None:
+    control = record.control_of(arm)
+    if control is None:
         return f"{told}. There is no control, so nothing is said of the cause."
-    theirs, measured_there = shown(table, record.control)
+    theirs, measured_there = shown(table, control)
     if not measured_there:
-        return f"{told}; the control, {record.control}, was not measured."
-    told += f"; the control, {record.control}, shows "
+        return f"{told}; the control, {control}, was not measured."
+    told += f"; the control, {control}, shows "
     both = [name for name, trend in names.items() if theirs.get(name) == trend]
     if both:
         also = "the same" if len(both) == len(names) else f"{_joined(both)} as well"
         return f"{told}{also}: not recursion's alone."
-    return f"{told}{_listed(table, theirs, record.control)}."
+    return f"{told}{_listed(table, theirs, control)}."
 
 
 def _small_in_words(table: pd.DataFrame, arm: str) -> str:

@@ -73,9 +73,11 @@ METRIC_NAMES = (
 """Every number of a chain that has a generation; those of corpora and judges have none."""
 
 MEASURED_BY = {
-    **dict.fromkeys(("quality", "human", "own", "truth"), "quality"),
+    **dict.fromkeys(("quality", "human", "own", "truth", "origin"), "quality"),
     **dict.fromkeys(("hessian", "gauss_newton", "pyhessian"), "hessian"),
-    **dict.fromkeys(("gradient", "drift", "cka", "landscape"), "mechanism"),
+    **dict.fromkeys(
+        ("gradient", "drift", "drift_from_previous", "cka", "activation", "landscape"), "mechanism"
+    ),
     "svd": "svd_probe",
     "surgery": "surgery",
     "benchmark": "benchmark",

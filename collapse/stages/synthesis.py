@@ -33,8 +33,8 @@ class Synthesis:
         empty: samples without a character.
         dropped: samples shorter than the least length, the empty ones included.
         sifted: samples that were long enough and not kept, as the arm asks.
-        cut: samples that reached the greatest length before they ended; they are trained on as if
-            they ended there.
+        cut: samples that reached the greatest length before they ended, of all that were drawn;
+            those that are kept are trained on as if they ended there.
         seconds: time taken.
     """
 

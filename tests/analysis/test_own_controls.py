@@ -15,6 +15,8 @@ from analysis.events import first_events
 from analysis.figures import plates
 from analysis.inference.findings import inference_findings
 from analysis.inference.section import inference_section
+from analysis.mechanism.findings import mechanism_findings
+from analysis.recovery.findings import excess_by_generation
 from analysis.report.cautions import cautions as what_not_to_conclude
 from analysis.study import StudyRecord
 from tests.analysis.made_up_study import made_up_measurements, made_up_runs, made_up_study
@@ -130,3 +132,30 @@ def test_warnings_are_judged_in_arms_that_differ_in_what_they_read_alone() -> No
     assert any("2 arms differ from the control" in caution for caution in cautions(found))
     alone = warning_findings(study(changes={arm: {"steps": 25} for arm in ("replace", "few")}))
     assert alone is None
+
+
+def test_what_going_back_mends_is_beside_the_own_control() -> None:
+    one = excess_by_generation(study(), "human/nll_nats", "few")[LAST]
+    other = excess_by_generation(study(), "human/nll_nats", "replace")[LAST]
+    assert one == pytest.approx(other)
+
+
+def test_of_the_mechanism_the_furthest_from_its_own_control_is_told() -> None:
+    drifts = {"replace": 0.3, "fresh": 0.1, "static": 0.1, "few": 0.5, "fresh_few": 0.1}
+    rows = pd.DataFrame(
+        [
+            (arm, seed, generation, "drift/all", drift * generation)
+            for arm, drift in drifts.items()
+            for seed in SEEDS
+            for generation in range(1, LAST + 1)
+        ],
+        columns=["arm", "seed", "generation", "metric", "value"],
+    )
+    found = mechanism_findings(study(measurements=rows))
+    assert found is not None
+    assert found.told_arms("drift/all") == ("few", "fresh_few")
+    closer = mechanism_findings(
+        study(measurements=rows.assign(value=rows["value"].where(rows["arm"] != "fresh_few", 2.0)))
+    )
+    assert closer is not None
+    assert closer.told_arms("drift/all") == ("replace", "fresh")

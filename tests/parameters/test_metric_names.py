@@ -32,6 +32,12 @@ def test_every_family_that_a_probe_measures_has_names() -> None:
     assert len(METRIC_NAMES) == len(set(METRIC_NAMES))
 
 
+def test_every_family_is_measured_by_a_probe_or_by_training() -> None:
+    """A claim on another would pass for one that something measures."""
+    by_training = {"learner", "train", "text", "synthesis", "validation"}
+    assert {name.partition("/")[0] for name in METRIC_NAMES} == {*MEASURED_BY, *by_training}
+
+
 @pytest.mark.parametrize(
     ("name", "hint"),
     [

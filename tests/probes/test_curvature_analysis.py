@@ -163,6 +163,21 @@ def test_a_killed_analysis_goes_on_to_the_same_bits(
             np.testing.assert_array_equal(ours, theirs)
 
 
+def test_a_run_in_a_file_goes_on_in_it_when_memory_is_free_again(
+    operator: DenseOperator, tmp_path: Path
+) -> None:
+    whole, pieces = analyse(operator, RECIPE), StoredPieces(tmp_path / "pieces")
+    tight = replace(RECIPE, basis_bytes=1, basis_path=tmp_path / "basis.bin")
+    dying = DenseOperator(operator.parts.numpy(), operator.shares)
+    dying.dies_at = 9
+    with pytest.raises(Killed):
+        analyse(dying, tight, pieces=pieces, is_time_to_keep=lambda: True)
+    assert "vectors" not in pieces["first"]
+    dying.dies_at = -1
+    again = analyse(dying, replace(tight, basis_bytes=None), pieces=pieces)
+    assert (again.top, again.bottom, again.outliers) == (whole.top, whole.bottom, whole.outliers)
+
+
 def test_quick_mode_gives_the_ends_alone(operator: DenseOperator) -> None:
     found = analyse(operator, replace(RECIPE, probes=1))
     assert found.is_certified

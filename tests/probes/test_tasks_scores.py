@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from collapse.language.story_tasks import story_items
 from collapse.language.task_rows import TaskItems
 from collapse.numerics.streams import numpy_stream
 from collapse.probes.tasks.random_scorer import floor, random_scores
@@ -31,7 +32,10 @@ def test_floors_are_one_over_the_answers() -> None:
     assert floor(items("simple_qa", "stories")) == pytest.approx(1 / 7)
     assert floor(items("squad", "files")) == 0
     assert floor(items("lambada", "files")) == 0.001
-    assert floor(items("lambada", "stories")) == pytest.approx(1 / 7)  # seven things
+    words = {row["text"].rpartition(" ")[2] for row in story_items("lambada", "test")}
+    for count in (1, 21):  # of the whole set, however few are asked
+        assert floor(items("lambada", "stories", count)) == pytest.approx(1 / len(words))
+    assert len(words) > 5
     uneven = made_up_rows("simple_qa", 2)
     uneven[0]["choices"] = uneven[0]["choices"][:2]
     assert floor(TaskItems("simple_qa", "stories", tuple(uneven))) == pytest.approx(

@@ -69,12 +69,15 @@ def first_run(
     advance: Advance,
 ) -> FirstRun:
     """Lanczos from the first probe vector until all that is wanted is certified."""
+    # A run whose vectors were in a file goes on in it, however much memory is free by now.
+    in_file = "first" in pieces and "vectors" not in pieces["first"]
+    room = 0 if in_file else recipe.basis_bytes
     basis = open_basis(
         operator.dimension,
         min(recipe.basis_vectors, operator.dimension + 1),
         operator.dtype,
-        device=operator.device if recipe.basis_bytes is None else "cpu",
-        memory_limit_bytes=recipe.basis_bytes,
+        device=operator.device if room is None else "cpu",
+        memory_limit_bytes=room,
         path=recipe.basis_path,
     )
     go_on = _restarted_run if recipe.restarts else _unbroken_run

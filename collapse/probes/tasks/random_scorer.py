@@ -1,13 +1,13 @@
 """What chance reaches: in theory, and drawn once on the same items."""
 
-from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 
+from collapse.language.story_tasks import story_items
 from collapse.language.task_fields import answer_count
-from collapse.language.task_rows import TaskItems
+from collapse.language.task_rows import EMBEDDED_ITEMS, TaskItems
 from collapse.probes.tasks.squad import answer_scores
 
 LAMBADA_FLOOR = 0.001
@@ -25,7 +25,7 @@ def floor(items: TaskItems) -> float:
     if items.task == "squad":
         return 0.0
     if items.task == "lambada":
-        return 1 / len(_last_words(items.rows)) if items.is_embedded else LAMBADA_FLOOR
+        return 1 / len(_last_words(items)) if items.is_embedded else LAMBADA_FLOOR
     return fmean(1 / answer_count(items.task, row) for row in items.rows)
 
 
@@ -46,7 +46,7 @@ def random_scores(items: TaskItems, generator: np.random.Generator) -> dict[str,
         found = [_random_span(row, generator) for row in items.rows]
         return {name: fmean(one[name] for one in found) for name in found[0]}
     if items.task == "lambada":
-        words = _last_words(items.rows)
+        words = _last_words(items)
         right = [words[generator.integers(len(words))] == _last(row) for row in items.rows]
     else:
         # Uniform over answers: which of them is the right one makes no difference.
@@ -62,7 +62,9 @@ def _random_span(row: dict[str, Any], generator: np.random.Generator) -> dict[st
     return answer_scores(" ".join(words[begin : begin + length]), row["answers"]["text"])
 
 
-def _last_words(rows: Sequence[dict[str, Any]]) -> list[str]:
+def _last_words(items: TaskItems) -> list[str]:
+    """What ends an item: of embedded ones in the whole set, however few of them are asked."""
+    rows = story_items(items.task, "test", EMBEDDED_ITEMS) if items.is_embedded else items.rows
     return sorted({_last(row) for row in rows})
 
 

@@ -64,7 +64,7 @@ def measure_coded(
     _keep_traits(measures, traits, parameters.completions_per_prompt)
     _keep_code(measures, code, "", parameters.completions_per_prompt)
     _keep_human(measures, parameters, ground)
-    _keep_certainty(measures, model, done)
+    _keep_certainty(measures, model, done, parameters.completions_per_prompt)
     rows = zip(done.prompts, done.completions, traits, code.parsed, strict=True)
     with (folder / "completions.jsonl").open("w", encoding="utf-8") as file:
         for prompt, text, traits_1, parsed in rows:
@@ -94,30 +94,33 @@ def _completed(parameters: Quality, ground: Ground, model: Any) -> Completed:
 
 def _keep_traits(measures: Measures, traits: Sequence[CompletionTraits], per_prompt: int) -> None:
     """The seed's own measures: classes and characters."""
-    found: dict[str, ArrayLike] = {
+    rates: dict[str, ArrayLike] = {
         "collapse_rate": [one.kind in FAILURES for one in traits],
         **{f"class_{kind}": [one.kind == kind for one in traits] for kind in COMPLETION_CLASSES},
         "keyword_rate": [one.has_keyword for one in traits],
         "operator_rate": [one.has_operator for one in traits],
         "parentheses_rate": [one.has_parentheses for one in traits],
+    }
+    found: dict[str, ArrayLike] = {
         # An empty completion has no commonest character.
         "commonest_character_share": [
             math.nan if one.commonest_share is None else one.commonest_share for one in traits
         ],
         "distinct_characters": [one.distinct_characters for one in traits],
     }
+    for name, values_S in rates.items():
+        measures.rate(f"quality/{name}", _by_prompt(values_S, per_prompt))
     for name, values_S in found.items():
         measures.mean(f"quality/{name}", _by_prompt(values_S, per_prompt))
 
 
 def _keep_code(measures: Measures, code: CodeMeasures, suffix: str, per_prompt: int) -> None:
-    found: dict[str, ArrayLike] = {
-        "parse_rate": [one.parses_to_a_line for one in code.parsed],
-        "parse_rate_whole": [one.parses_whole for one in code.parsed],
-        "parsed_share": [one.kept_share for one in code.parsed],
-    }
-    for name, values_S in found.items():
-        measures.mean(f"quality/{name}{suffix}", _by_prompt(values_S, per_prompt))
+    to_a_line = [one.parses_to_a_line for one in code.parsed]
+    whole = [one.parses_whole for one in code.parsed]
+    kept = [one.kept_share for one in code.parsed]
+    measures.rate(f"quality/parse_rate{suffix}", _by_prompt(to_a_line, per_prompt))
+    measures.rate(f"quality/parse_rate_whole{suffix}", _by_prompt(whole, per_prompt))
+    measures.mean(f"quality/parsed_share{suffix}", _by_prompt(kept, per_prompt))
     measures.add({f"quality/identifier_diversity{suffix}": code.names.guiraud})
 
 
@@ -143,20 +146,24 @@ def _keep_human(measures: Measures, parameters: Quality, ground: Ground) -> None
     _keep_code(measures, measure_code(prompts, ground.decode(cut)), "_human", 1)
 
 
-def _keep_certainty(measures: Measures, model: Any, done: Completed) -> None:
+def _keep_certainty(measures: Measures, model: Any, done: Completed, per_prompt: int) -> None:
     """How sure the model is along its own completions: those of the whole less those of prompts."""
-    pairs = zip(done.prompt_ids, done.completion_ids, strict=True)
-    written = [(prompt, text) for prompt, text in pairs if text]
-    if not written:
+    tokens_S = np.array([len(text) for text in done.completion_ids])
+    if not tokens_S.any():
         measures.left_out["quality/completion_entropy_nats"] = "every completion is empty"
         return
+    pairs = zip(done.prompt_ids, done.completion_ids, strict=True)
+    written = [(prompt, text) for prompt, text in pairs if text]
     whole = token_nll(model, [prompt + text for prompt, text in written], batch_size=64)
-    tokens_S = np.array([len(text) for _, text in written])
     before = _of_prompts(model, [prompt for prompt, _ in written])
-    entropy_S = whole.sequence_entropy_nats - before[0]
-    top1_S = whole.sequence_top1 - before[1]
-    measures.mean("quality/completion_entropy_nats", entropy_S / tokens_S)
-    measures.mean("quality/completion_top1", top1_S / tokens_S)
+    sums = {
+        "completion_entropy_nats": whole.sequence_entropy_nats - before[0],
+        "completion_top1": whole.sequence_top1 - before[1],
+    }
+    for name, sums_S in sums.items():
+        values_S = np.full(len(tokens_S), np.nan)  # an empty completion has none
+        values_S[tokens_S > 0] = sums_S / tokens_S[tokens_S > 0]
+        measures.mean(f"quality/{name}", _by_prompt(values_S, per_prompt))
 
 
 def _of_prompts(model: Any, prompts: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:

@@ -50,6 +50,19 @@ class Measures:
         """A share of the samples."""
         self._keep(name, share_interval(marked_S))
 
+    def rate(self, name: str, shares_P: ArrayLike) -> None:
+        """A rate, from each prompt's share.
+
+        Where all are 0, or all 1, drawing prompts again would find no error: Wilson's interval over
+        the prompts does.
+        """
+        shares = np.asarray(shares_P, dtype=float)
+        known = shares[np.isfinite(shares)]
+        if len(known) and known.min() == known.max() in {0.0, 1.0}:
+            self.share(name, known == 1)
+        else:
+            self.mean(name, known)
+
     def rarity(self, name: str, marked_S: ArrayLike) -> None:
         """Minus the logarithm of a share of the samples, in nats; nothing where none is marked."""
         share = share_interval(marked_S)

@@ -3,8 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from analysis.claims.effects import effects_table
 from analysis.claims.positive_control import positive_control, positive_control_in_words
-from analysis.claims.verdicts import headline, verdicts
+from analysis.claims.verdicts import headline, rules_in_words, verdicts
 from analysis.report.cautions import cautions
 from analysis.runs import incomplete_chains, run_conditions, run_counts
 from analysis.study import StudyRecord
@@ -44,7 +45,7 @@ def test_positive_control_not_measured_is_not_met() -> None:
     assert "not complete" in words
     assert "Not measured for replace seed 0" in words
     only_replace = made_up_study(arms=("replace",))
-    assert "no arm fresh" in positive_control_in_words(positive_control(only_replace))
+    assert "no arm of kind fresh" in positive_control_in_words(positive_control(only_replace))
     assert "Not available" in positive_control_in_words(positive_control(made_up_study((), ())))
 
 
@@ -78,7 +79,7 @@ def test_cautions_fit_the_study() -> None:
     said = " ".join(cautions(few, verdicts(few)))
     assert "With 2 seeds no difference can be told from chance" in said
     assert "Undecided is not refuted" in said
-    assert "no arm static" in said
+    assert "no arm of kind static" in said
     many = made_up_study(arms=("replace", "fresh", "static"), seeds=range(6))
     said = " ".join(cautions(many, verdicts(many)))
     assert "told from chance" not in said
@@ -130,3 +131,50 @@ def test_texts_cut_at_the_limit_are_mentioned() -> None:
         )
         record = replace(few, measurements=pd.concat([few.measurements, rows]))
         assert ("were cut at max_new_tokens" in " ".join(cautions(record, ()))) is said
+
+
+def test_the_share_of_cut_texts_is_of_all_that_were_written() -> None:
+    few = made_up_study()
+    counts = {"cut": 6.0, "kept": 100.0, "dropped": 4.0, "sifted": 96.0}
+    rows = pd.DataFrame(
+        [("replace", 0, 1, f"synthesis/{name}", count) for name, count in counts.items()],
+        columns=["arm", "seed", "generation", "metric", "value"],
+    )
+    record = replace(few, measurements=pd.concat([few.measurements, rows]))
+    assert "were cut at" not in " ".join(cautions(record, ()))
+    rows.loc[0, "value"] = 20.0
+    record = replace(few, measurements=pd.concat([few.measurements, rows]))
+    assert "Up to 10 % of the texts" in " ".join(cautions(record, ()))
+
+
+def test_arms_are_known_by_their_kind_whatever_their_name() -> None:
+    record = with_kl({"taught": [0.5, 0.9], "new": [0.5, 0.5], "back": [0.5, 0.5]})
+    record = replace(
+        record,
+        arms=("taught", "new", "back"),
+        control_arm="new",
+        kinds={"taught": "replace", "new": "fresh", "back": "replace"},
+        returns={"back": 2},
+    )
+    checks = positive_control(record)
+    assert [(c.arm, c.kind) for c in checks] == [("taught", "replace"), ("new", "fresh")]
+    assert positive_control_in_words(checks) == "Met by every chain."
+    assert "this study has no arm of kind static." in " ".join(cautions(record, ()))
+
+
+def test_the_rules_of_a_verdict_are_those_of_its_kind() -> None:
+    plain = verdicts(made_up_study())
+    similar = replace(plain[0], claim=replace(plain[0].claim, direction="similar"))
+    assert rules_in_words(plain).startswith("Supported: the whole 95 % interval lies beyond")
+    assert "equivalence" not in rules_in_words(plain)
+    assert rules_in_words((similar,)).startswith("That arms are similar is supported where")
+    assert "median" not in rules_in_words((*plain, similar))
+
+
+def test_an_arm_of_one_training_that_failed_keeps_its_row() -> None:
+    record = replace(made_up_study(generations=0), generations=0)
+    rows = record.measurements
+    (metric,) = rows["metric"].head(1)
+    lost = replace(record, measurements=rows[rows["arm"] != "replace"])
+    assert effects_table(record, (metric,)).empty  # shared by both arms
+    assert effects_table(lost, (metric,))["n_seeds"].tolist() == [0]

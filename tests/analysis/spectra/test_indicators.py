@@ -145,6 +145,15 @@ def test_certificates_count_a_shared_generation_0_once(record: StudyRecord) -> N
     assert not found[("replace", 0, 3)]
 
 
+def test_generations_0_that_differ_are_two_spectra(record: StudyRecord) -> None:
+    """As of arms with models of their own, in a study of one training."""
+    rows = record.measurements
+    is_other = (rows["arm"] == "replace") & (rows["generation"] == 0)
+    is_end = is_other & (rows["metric"] == f"{H}/lambda_min")
+    moved = rows.assign(value=rows["value"].where(~is_end, rows["value"] * 2))
+    assert len(certificates(replace(record, measurements=moved), "human")) == 14 + 2
+
+
 def going_back(record: StudyRecord) -> StudyRecord:
     """A third arm, back, that is replace until generation 2, in one seed of two."""
     frames = {"measurements": record.measurements, "outliers": record.outliers}

@@ -26,6 +26,18 @@ def test_a_mean_has_its_textbook_error_and_leaves_out_what_is_missing():
     assert found.intervals["m"].low < 4.0 < found.intervals["m"].high
 
 
+def test_a_rate_that_is_everywhere_the_same_is_no_certainty():
+    found = measures()
+    found.rate("all", [1.0] * 52)
+    found.rate("none", [0.0] * 51 + [float("nan")])
+    found.rate("some", [0.0, 0.5, 1.0, 1.0])
+    assert found.values["all"] == 1.0
+    # Wilson: 1 / (1 + z^2 / n) of 52 prompts.
+    assert found.intervals["all"].low == pytest.approx(1 / (1 + 1.959964**2 / 52), abs=1e-6)
+    assert found.intervals["none"].high == pytest.approx(1 - 1 / (1 + 1.959964**2 / 51), abs=1e-6)
+    assert found.values["some"] == 0.625
+
+
 def test_nothing_to_measure_leaves_nothing():
     found = measures()
     found.mean("m", [float("nan")])
