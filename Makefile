@@ -53,10 +53,10 @@ mlproject: setup
 	mv MLproject.new MLproject
 
 server: setup
-	@$(BIN)/python -m collapse.tracking.server --port $(PORT)
+	@MLFLOW_DISABLE_TELEMETRY=true $(BIN)/python -m collapse.tracking.server --port $(PORT)
 
 ui: setup
-	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db
+	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache

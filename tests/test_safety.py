@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -295,3 +296,21 @@ def test_reading_corpora_and_looking_for_packages_imports_none(tmp_path: Path) -
     )
     assert "mark" in made.stdout, made.stderr
     assert not (tmp_path / "mark").exists()
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, "true"), ("false", "false")])
+def test_entry_points_tell_mlflow_to_report_nothing_unless_the_user_says_so(
+    before: str | None, after: str
+) -> None:
+    """In a process that begins as a door does: mlflow reads the variable when it is imported."""
+    name = "MLFLOW_DISABLE_TELEMETRY"
+    others = {key: value for key, value in os.environ.items() if key != name}
+    said = subprocess.run(
+        [sys.executable, "-c", f"import entrypoints, os; print(os.environ['{name}'])"],
+        env=others | ({} if before is None else {name: before}),
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert said.stdout.strip() == after

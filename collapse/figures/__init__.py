@@ -1,4 +1,4 @@
-"""What a stage draws of its own numbers: plain arrays in, matplotlib Figures out.
+"""What a stage, or a watch, draws of its own numbers: plain arrays in, matplotlib Figures out.
 
 Figures are built without pyplot, so that nothing global is touched; saving is another's matter.
 
@@ -10,6 +10,7 @@ Figures are built without pyplot, so that nothing global is touched; saving is a
     heads      heads of attention: directions used, and what pruning them costs
     benchmark  tasks: right answers beside chance
     mechanism  what became of a generation's layers, and the loss around it
+    warning    what a watch saw of a training, and when it gave the alarm
 """
 
 from collapse.figures.benchmark import benchmark_figure

@@ -181,9 +181,12 @@ def preset_settings(name: str, **overrides: Any) -> dict[str, Any]:
         if field in _NUMBERS and not _is_above_zero(value):
             raise BadModel(f"preset {name!r}: {field}={value!r} is not a number above 0")
     settings = dict(_PRESETS[name])
-    if "num_attention_heads" in overrides:
-        # Heads that share keys are a ratio of a preset, not a number: they go with what they share.
-        settings.pop("num_key_value_heads", None)
+    if "num_key_value_heads" in settings and "num_attention_heads" in overrides:
+        # Heads that share keys are a ratio of a preset: they go with what they share, as far as
+        # that is a whole number.
+        shared = settings["num_attention_heads"] // settings["num_key_value_heads"]
+        heads = overrides["num_attention_heads"]
+        settings["num_key_value_heads"] = heads // shared if heads % shared == 0 else heads
     return settings | overrides
 
 

@@ -75,12 +75,14 @@ class TaskItems:
         source: ``stories``, the file, or the hub's name.
         rows: what is scored, in the hub's fields.
         shots: other items, for examples before a question.
+        seed: that embedded items are drawn with.
     """
 
     task: str
     source: str
     rows: tuple[Row, ...]
     shots: tuple[Row, ...] = ()
+    seed: int = 0
 
     @property
     def is_embedded(self) -> bool:
@@ -189,7 +191,7 @@ def _embedded(task: str, limit: int, with_shots: bool, seed: int) -> TaskItems:
     shots = story_items(task, "dev", SHOT_POOL, seed) if with_shots else []
     for number, row in enumerate([*rows, *shots], start=1):
         check_row(task, row, f"embedded {task}, item {number}")
-    return TaskItems(task, EMBEDDED, tuple(rows), tuple(shots))
+    return TaskItems(task, EMBEDDED, tuple(rows), tuple(shots), seed)
 
 
 def _file(task_data: str, one: PublicSet) -> Path:

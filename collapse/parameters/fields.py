@@ -92,6 +92,12 @@ def default_of(one: Field) -> Any:
 
 POSITIVE = Rule(lambda value: value > 0, "above 0")
 NOT_NEGATIVE = Rule(lambda value: value >= 0, "0 or more")
+LEAST_TEMPERATURE = 1e-6
+"""Logits over less leave the range of float32; such a draw would be the likeliest token anyway."""
+TEMPERATURE = Rule(
+    lambda value: value == 0 or value >= LEAST_TEMPERATURE,
+    f"0 or more, and if it is more at least {LEAST_TEMPERATURE:g}",
+)
 FRACTION = Rule(lambda value: 0 <= value <= 1, "from 0 to 1")
 SHARE = Rule(lambda value: 0 < value <= 1, "above 0 and at most 1")
 SEEDS = Rule(lambda value: 1 <= value <= 40, "from 1 to 40")
@@ -124,7 +130,15 @@ def is_name(value: str) -> bool:
 
 
 def _is_line(value: str) -> bool:
-    return bool(value.strip()) and value.isprintable()
+    return bool(value.strip()) and value.isprintable() and _is_of_a_known_user(value)
+
+
+def _is_of_a_known_user(path: str) -> bool:
+    try:
+        Path(path).expanduser()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _is_study(value: str) -> bool:
@@ -190,12 +204,12 @@ def _are_decodings(text: str) -> bool:
         found = ways_of_decoding(text)
     except ValueError:
         return False
-    return all(0 < t < 100 and k >= 0 and 0 < p <= 1 for t, k, p in found)
+    return all(LEAST_TEMPERATURE <= t < 100 and k >= 0 and 0 < p <= 1 for t, k, p in found)
 
 
 NAME = Rule(is_name, "letters, digits, - and _")
 NAMES = Rule(_are_names, "names separated by commas, none of them twice")
-LINE = Rule(_is_line, "a name or a path")
+LINE = Rule(_is_line, "a name or a path, of a user who is known here where it begins with ~")
 TOKEN_COUNTS = Rule(_rising(0, 1e15), "rising numbers of tokens separated by commas")
 PERCENTS = Rule(
     _are_percents, "rising percentages from 0 to 90 separated by commas, one above 0 at least"

@@ -16,6 +16,7 @@ from collapse.parameters.fields import (
     POSITIVE,
     SHARE,
     STUDY,
+    TEMPERATURE,
     TOKEN_COUNTS,
     one_of,
     option,
@@ -190,7 +191,7 @@ class Training:
 class Sampling:
     """How a model's text is drawn."""
 
-    temperature: float = setting(1.0, "softmax temperature, 0 for greedy", NOT_NEGATIVE)
+    temperature: float = setting(1.0, "softmax temperature, 0 for greedy", TEMPERATURE)
     top_k: int = setting(0, "keep the k likeliest tokens, 0 for all", NOT_NEGATIVE)
     top_p: float = setting(1.0, "keep the likeliest tokens of this mass", SHARE)
     beams: int = setting(

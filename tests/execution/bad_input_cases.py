@@ -91,6 +91,7 @@ CALLS = [
     ("prepare", "--corpus /dev/zero", "'/dev/zero'", ".txt, .jsonl or .parquet"),
     ("prepare", "--corpus storeis", "'storeis'", "'stories'"),
     ("prepare", '--corpus ""', "corpus=''", "a name or a path"),
+    ("baseline", "--preset ~nobody-here/model", "preset='~nobody-here/model'", "a user who is"),
     ("prepare", "--corpus roneneldan/TinyStories", "'roneneldan/TinyStories'", "embedded corpus"),
     ("prepare", "--corpus python:", "'python:'", "python:numpy,torch"),
     ("prepare", "--corpus python:nosuchpackage", "'nosuchpackage'", "pip list"),
@@ -158,6 +159,7 @@ CALLS = [
     # Sampling.
     ("recurse_step", "--temperature nan", "temperature='nan'", "a number"),
     ("recurse_step", "--temperature -1", "temperature=-1", "0 or more"),
+    ("recurse_step", "--temperature 1e-40", "temperature=1e-40", "at least 1e-06"),
     ("recurse_step", "--top_p 0", "top_p=0", "above 0 and at most 1"),
     ("recurse_step", "--top_k -3", "top_k=-3", "0 or more"),
     ("recurse_step", "--beams 3", "beams=3", "temperature=0"),

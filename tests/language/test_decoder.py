@@ -216,6 +216,10 @@ def test_config_refuses_what_cannot_be_built(field, value, message):
 def test_learned_positions_end_with_a_clear_line():
     with pytest.raises(ValueError, match="33 tokens exceed the 32 learned positions"):
         small(positions="learned")(some_ids(length=33))
+    model = small(positions="learned")
+    cache = model(some_ids(length=32), use_cache=True).past_key_values
+    with pytest.raises(ValueError, match="33 tokens exceed the 32 learned positions"):
+        model(some_ids(length=1), past_key_values=cache)
 
 
 def test_gradient_checkpointing_gives_the_same_gradients():

@@ -91,6 +91,10 @@ def test_overrides():
         tie_word_embeddings=True,
     )
     assert twelve.num_key_value_heads == 12
+    # Two heads share keys there, and go on sharing.
+    for heads, sharing in ((8, 4), (16, 8), (7, 7)):
+        config = preset_config("qknorm-88m", num_attention_heads=heads, hidden_size=112 * heads)
+        assert config.num_key_value_heads == sharing
 
 
 @pytest.mark.parametrize(

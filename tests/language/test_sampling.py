@@ -19,9 +19,10 @@ from transformers.generation import TemperatureLogitsWarper, TopKLogitsWarper, T
 from collapse.errors import BadParameter
 from collapse.language.model.decoder import DecoderForCausalLM
 from collapse.language.presets import load_preset
-from collapse.language.sampling import completions, sample, sample_tokens
+from collapse.language.sampling import choice, completions, sample, sample_tokens
 from collapse.language.sampling.cached_decoder import CachedDecoder
 from collapse.language.sampling.choice import Decoding, invert_distribution, token_probabilities
+from collapse.parameters import fields
 
 SMALL = {
     "vocab_size": 30,
@@ -332,6 +333,7 @@ def test_progress_counts_up_to_the_end_and_the_model_is_left_as_it_was():
     [
         ({"temperature": -1.0}, "temperature=-1.0"),
         ({"temperature": float("nan")}, "temperature=nan"),
+        ({"temperature": 1e-40}, "temperature=1e-40"),
         ({"top_k": -1}, "top_k=-1"),
         ({"top_p": 0.0}, "top_p=0.0"),
         ({"top_p": 1.1}, "top_p=1.1"),
@@ -387,3 +389,8 @@ def test_bfloat16_models_sample_too():
     model, prompts = small(qk_norm=True).to(torch.bfloat16), some_prompts(6)
     settings = {"max_new_tokens": 9, "eos_token_id": None, "seed": 0}
     assert [len(text) for text in sample_tokens(model, prompts, **settings)] == [9] * 6
+
+
+def test_a_door_and_the_sampler_have_one_least_temperature():
+    """Two rooms that import nothing of each other."""
+    assert fields.LEAST_TEMPERATURE == choice.LEAST_TEMPERATURE

@@ -50,7 +50,7 @@ def prepare_corpus(
 ) -> CorpusCard:
     """Split a corpus into files.
 
-    Writes ``<split>.parquet`` (column ``text``) for the five held-out splits and, for a finite
+    Writes ``<split>.parquet`` (column ``text``) for the six held-out splits and, for a finite
     corpus, for ``train`` (with a column ``part`` where the corpus has parts); ``complexity.json``,
     the scale of a sample of the training texts; ``corpus.json`` comes last. Splits are made by the
     hash of the text, see ``splits.split_of``. Of a held-out split no more than

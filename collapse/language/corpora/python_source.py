@@ -103,7 +103,11 @@ class PythonCorpus:
         wanted = [item.strip() for item in listed.split(",")] if ":" in name else [STANDARD_LIBRARY]
         if not all(wanted):
             raise BadCorpus(f"corpus {name!r} names an empty package; write python:numpy,torch")
-        found = {package.name: package for package in map(_find_package, wanted)}
+        found = {}
+        for package in map(_find_package, wanted):
+            if package.name in found:
+                raise BadCorpus(f"corpus {name!r} names {package.name} twice: name it once")
+            found[package.name] = package
         return cls(name, tuple(found[key] for key in sorted(found)))
 
     @cached_property

@@ -92,9 +92,10 @@ class DecoderModel(DecoderPreTrainedModel):
         hidden_BxTxD = self.embed_tokens(input_ids) if inputs_embeds is None else inputs_embeds
         past_key_values = self._cache(past_key_values, use_cache)
         mask = self._mask(hidden_BxTxD, attention_mask, past_key_values, position_ids)
+        seen = past_key_values.get_seq_length() if past_key_values is not None else 0
+        stop = seen + hidden_BxTxD.shape[1]
+        self._require_room(stop)
         if position_ids is None:
-            seen = past_key_values.get_seq_length() if past_key_values is not None else 0
-            stop = seen + hidden_BxTxD.shape[1]
             position_ids = torch.arange(seen, stop, device=hidden_BxTxD.device)[None]
         hidden_BxTxD, rotation = self._locate(hidden_BxTxD, position_ids)
         for layer in self.layers:
@@ -141,16 +142,16 @@ class DecoderModel(DecoderPreTrainedModel):
             position_ids=position_ids,
         )
 
+    def _require_room(self, tokens: int) -> None:
+        most = self.config.max_position_embeddings
+        if self.config.positions == "learned" and tokens > most:
+            raise ValueError(f"{tokens} tokens exceed the {most} learned positions")
+
     def _locate(
         self, hidden_BxTxD: Tensor, positions_BxT: Tensor
     ) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
         """Tell the model where its tokens stand: add learned vectors, or make the rotation."""
         if self.config.positions == "learned":
-            if hidden_BxTxD.shape[1] > self.config.max_position_embeddings:
-                raise ValueError(
-                    f"{hidden_BxTxD.shape[1]} tokens exceed the "
-                    f"{self.config.max_position_embeddings} learned positions"
-                )
             return hidden_BxTxD + self.embed_positions(positions_BxT), None
         half_BxTxE = rotary_angles(self.config, positions_BxT, hidden_BxTxD.dtype)
         angles_BxTxE = torch.cat((half_BxTxE, half_BxTxE), dim=-1)

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+LEAST_TEMPERATURE = 1e-6
+"""Above 0; logits over less leave the range of float32."""
+
 
 @dataclass(frozen=True)
 class Decoding:

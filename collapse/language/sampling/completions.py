@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from collapse.errors import BadParameter
-from collapse.language.sampling.choice import Decoding, Request
+from collapse.language.sampling.choice import LEAST_TEMPERATURE, Decoding, Request
 from collapse.language.sampling.slots import sample_in_slots
 from collapse.language.sampling.through_generate import sample_through_generate
 from collapse.numerics.sharing import place, shared
@@ -33,8 +33,8 @@ def sample_tokens(
 
     Prompt i has a stream of uniform numbers of its own, and its k-th token is chosen by the k-th of
     them: up to rounding, the text does not depend on the batch size or on the other prompts. A
-    decoder of this project goes through continuous batching, any other model, and any beam search,
-    through ``generate``. Several processes share the prompts.
+    causal decoder of this project goes through continuous batching, any other model, and any beam
+    search, through ``generate``. Several processes share the prompts.
 
     Args:
         model: a causal language model; it is used in evaluation mode, and left as it was.
@@ -150,8 +150,12 @@ def _encode(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[int]:
 
 
 def _check(decoding: Decoding, max_new_tokens: int, batch_size: int) -> None:
-    if not (math.isfinite(decoding.temperature) and decoding.temperature >= 0):
-        raise BadParameter(f"temperature={decoding.temperature} must be 0 or a positive number")
+    temperature = decoding.temperature
+    if not math.isfinite(temperature) or temperature < 0 or 0 < temperature < LEAST_TEMPERATURE:
+        raise BadParameter(
+            f"temperature={temperature} must be 0 or a positive number, from "
+            f"{LEAST_TEMPERATURE:g} on"
+        )
     if decoding.top_k < 0:
         raise BadParameter(f"top_k={decoding.top_k} must be 0 (off) or a positive number")
     if not 0 < decoding.top_p <= 1:

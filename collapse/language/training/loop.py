@@ -18,7 +18,6 @@ from collapse.errors import BadCorpus, BadInput
 from collapse.language.packing import PackedBatches
 from collapse.language.training.freezing import frozen
 from collapse.language.training.recipe import TrainingRecipe
-from collapse.language.training.shards import cut_states, whole_tensors
 from collapse.language.training.state import load_newest_state, save_state, training_identity
 from collapse.language.training.step import OptimizerStep, StepOutcome
 from collapse.language.training.teacher import Teacher
@@ -262,20 +261,13 @@ class _Run:
             return
         if not self._due(self.recipe.checkpoint_every):
             return
-        # Whole, so that another number of processes can go on; pieces are put together by all.
-        weights = whole_tensors(self.stepper.trained.state_dict())
-        optimizers = [whole_tensors(one.state_dict()) for one in self.stepper.optimizers]
+        of_stepper = self.stepper.state()
         if self.is_main:
-            parts: dict[str, Any] = {
-                "model": weights,
-                "optimizers": optimizers,
-                "scaler": self.stepper.scaler.state_dict(),
+            parts: dict[str, Any] = of_stepper | {
                 "loss_sum_nats": self.loss_sum_nats,
                 "loss_steps": self.loss_steps,
                 "rate_factor_sum": self.rate_factor_sum,
                 "seconds": self.seconds,
-                # Halved where memory ran out: other pieces would add up to other bits.
-                "micro_rows": self.stepper.micro_rows,
             }
             save_state(self.state_folder, self.done, self.identity, parts)
 
@@ -285,17 +277,10 @@ class _Run:
         state = load_newest_state(self.state_folder, self.identity)
         if state is None:
             return
-        shards = self.stepper.shards
-        (shards.load if shards else self.stepper.model.load_state_dict)(state["model"])
-        for optimizer, saved in zip(self.stepper.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        if shards:
-            cut_states(self.stepper.optimizers)
-        self.stepper.scaler.load_state_dict(state["scaler"])
+        self.stepper.load(state)
         self.done = state["step"]
         self.loss_sum_nats, self.loss_steps = state["loss_sum_nats"], state["loss_steps"]
         self.rate_factor_sum, self.seconds = state["rate_factor_sum"], state["seconds"]
-        self.stepper.micro_rows = min(self.stepper.micro_rows, state["micro_rows"])
 
     def _due(self, every: int, *, at_end: bool = False) -> bool:
         if at_end and self.done == self.recipe.steps:

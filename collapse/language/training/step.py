@@ -2,9 +2,9 @@
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -18,7 +18,7 @@ from collapse.language.optimizers import (
 )
 from collapse.language.packing import PackedBatches
 from collapse.language.training.recipe import TrainingRecipe
-from collapse.language.training.shards import Shards, is_asked_for, whole_tensors
+from collapse.language.training.shards import Shards, cut_states, is_asked_for, whole_tensors
 from collapse.language.training.teacher import Teacher
 from collapse.numerics.streams import stream_seed
 
@@ -153,6 +153,29 @@ class OptimizerStep:
     def drop_gradients(self) -> None:
         """Leave nothing in ``.grad``."""
         self.trained.zero_grad(set_to_none=True)
+
+    def state(self) -> dict[str, Any]:
+        """What the next step depends on; all processes put it together.
+
+        Tensors are whole, so that another number of processes can go on.
+        """
+        return {
+            "model": whole_tensors(self.trained.state_dict()),
+            "optimizers": [whole_tensors(one.state_dict()) for one in self.optimizers],
+            "scaler": self.scaler.state_dict(),
+            # Halved where memory ran out: other pieces would add up to other bits.
+            "micro_rows": self.micro_rows,
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        (self.shards.load if self.shards else self.model.load_state_dict)(state["model"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        if self.shards:
+            cut_states(self.optimizers)
+        self.scaler.load_state_dict(state["scaler"])
+        self.micro_rows = min(self.micro_rows, state["micro_rows"])
 
     def _check_finite(self, step: int, loss_nats: float, gradient_norm: float) -> None:
         if not math.isfinite(loss_nats):

@@ -1,5 +1,6 @@
 """What chance reaches: in theory, and drawn once on the same items."""
 
+from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
@@ -64,7 +65,10 @@ def _random_span(row: dict[str, Any], generator: np.random.Generator) -> dict[st
 
 def _last_words(items: TaskItems) -> list[str]:
     """What ends an item: of embedded ones in the whole set, however few of them are asked."""
-    rows = story_items(items.task, "test", EMBEDDED_ITEMS) if items.is_embedded else items.rows
+    rows: Sequence[dict[str, Any]] = items.rows
+    if items.is_embedded:
+        whole = max(EMBEDDED_ITEMS, len(items.rows))
+        rows = story_items(items.task, "test", whole, items.seed)
     return sorted({_last(row) for row in rows})
 
 

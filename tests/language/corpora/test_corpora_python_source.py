@@ -75,6 +75,7 @@ def test_an_installed_version_is_not_fetched() -> None:
         ("python:no-such-package", "'no-such-package' is not installed.*==VERSION would be"),
         ("python:", "empty package"),
         ("python:numpy,,pytest", "empty package"),
+        ("python:numpy,numpy", "names numpy twice"),
         ("python:stdlib==2.7", f"Python {platform.python_version()}, not 2.7"),
         ("python:--editable", "'--editable' is not of the form NAME or NAME==VERSION"),
         ("python:numpy==1.0 --pre", "not of the form"),
