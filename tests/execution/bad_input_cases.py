@@ -91,7 +91,7 @@ CALLS = [
     ("prepare", "--corpus /dev/zero", "'/dev/zero'", ".txt, .jsonl or .parquet"),
     ("prepare", "--corpus storeis", "'storeis'", "'stories'"),
     ("prepare", '--corpus ""', "corpus=''", "a name or a path"),
-    ("baseline", "--preset ~nobody-here/model", "preset='~nobody-here/model'", "a user who is"),
+    ("baseline", "--preset ~nobody-here/model", "preset=~nobody-here/model", "a user who is"),
     ("prepare", "--corpus roneneldan/TinyStories", "'roneneldan/TinyStories'", "embedded corpus"),
     ("prepare", "--corpus python:", "'python:'", "python:numpy,torch"),
     ("prepare", "--corpus python:nosuchpackage", "'nosuchpackage'", "pip list"),
