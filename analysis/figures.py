@@ -234,7 +234,7 @@ def arm_style(record: StudyRecord, arm: str) -> dict[str, Any]:
 
 
 def _with_unit(info: Metric) -> str:
-    """What is over a panel: in one line, or where that is too long the unit in a second."""
+    """What an axis shows: in one line, or where that is too long with the unit in a second."""
     unit = f" ({info.unit})" if info.unit else ""
     if len(info.label + unit) <= PANEL_CHARACTERS:
         return info.label + unit
@@ -244,10 +244,9 @@ def _with_unit(info: Metric) -> str:
 def _dress(axes: Axes, record: StudyRecord, info: Metric, is_alone: bool) -> None:
     """Axes with units, whole generations, and nothing that is not data."""
     if is_alone:
-        axes.set_ylabel(f"{info.label} ({info.unit})" if info.unit else info.label)
+        axes.set_ylabel(_with_unit(info))
     else:
-        label = _with_unit(info)
-        axes.set_title(label, loc="left", fontsize=SMALL_PT, color=INK)
+        axes.set_title(_with_unit(info), loc="left", fontsize=SMALL_PT, color=INK)
     axes.set_xlabel("generation")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.ticklabel_format(axis="y", useOffset=False)
