@@ -122,29 +122,25 @@ def test_arms_of_unequal_budget_are_called_so() -> None:
     assert "read as much as replace (" in " ".join(cautions(alone, ()))
 
 
-def test_texts_cut_at_the_limit_are_mentioned() -> None:
+def cautions_of_synthesis(**counts: float) -> str:
+    """What is said of a study in which one generation wrote so many texts."""
     few = made_up_study()
-    for cut, said in ((1.0, False), (30.0, True)):
-        rows = pd.DataFrame(
-            [("replace", 0, 1, "synthesis/cut", cut), ("replace", 0, 1, "synthesis/kept", 100.0)],
-            columns=["arm", "seed", "generation", "metric", "value"],
-        )
-        record = replace(few, measurements=pd.concat([few.measurements, rows]))
-        assert ("were cut at max_new_tokens" in " ".join(cautions(record, ()))) is said
-
-
-def test_the_share_of_cut_texts_is_of_all_that_were_written() -> None:
-    few = made_up_study()
-    counts = {"cut": 6.0, "kept": 100.0, "dropped": 4.0, "sifted": 96.0}
     rows = pd.DataFrame(
         [("replace", 0, 1, f"synthesis/{name}", count) for name, count in counts.items()],
         columns=["arm", "seed", "generation", "metric", "value"],
     )
-    record = replace(few, measurements=pd.concat([few.measurements, rows]))
-    assert "were cut at" not in " ".join(cautions(record, ()))
-    rows.loc[0, "value"] = 20.0
-    record = replace(few, measurements=pd.concat([few.measurements, rows]))
-    assert "Up to 10 % of the texts" in " ".join(cautions(record, ()))
+    return " ".join(cautions(replace(few, measurements=pd.concat([few.measurements, rows])), ()))
+
+
+def test_texts_cut_at_the_limit_are_mentioned() -> None:
+    for cut, said in ((1.0, False), (30.0, True)):
+        assert ("were cut at max_new_tokens" in cautions_of_synthesis(cut=cut, kept=100.0)) is said
+
+
+def test_the_share_of_cut_texts_is_of_all_that_were_written() -> None:
+    others = {"kept": 100.0, "dropped": 4.0, "sifted": 96.0}
+    assert "were cut at" not in cautions_of_synthesis(cut=6.0, **others)
+    assert "Up to 10 % of the texts" in cautions_of_synthesis(cut=20.0, **others)
 
 
 def test_arms_are_known_by_their_kind_whatever_their_name() -> None:

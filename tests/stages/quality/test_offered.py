@@ -1,6 +1,5 @@
 """What a generation was offered is what its ledger counts, not all that lies beside it."""
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,17 +8,7 @@ from collapse.numerics.streams import numpy_stream
 from collapse.parameters.doors import Quality
 from collapse.stages.arms import subsample, take
 from collapse.stages.quality.offered import offered_texts
-from collapse.stages.texts import write_texts
-
-
-def artifacts(folder: Path, sources: dict[str, int], **texts: list[str]) -> Path:
-    """What a training leaves of its text, with the number of documents that each source gave."""
-    folder.mkdir()
-    accounts = {name: {"documents": count} for name, count in sources.items()}
-    (folder / "ledger.json").write_text(json.dumps({"sources": accounts}))
-    for name, some in texts.items():
-        write_texts(some, folder / name)
-    return folder
+from tests.stages.quality.made_up_artifacts import artifacts
 
 
 def offered(lineage: list[Path], ground: Any = None, **settings: Any) -> dict[str, list[str]]:

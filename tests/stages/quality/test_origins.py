@@ -1,5 +1,4 @@
 import csv
-import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,7 +15,7 @@ from collapse.probes.likelihood import token_nll
 from collapse.stages.arms import subsample, take
 from collapse.stages.quality.measures import Measures
 from collapse.stages.quality.origins import measure_origins
-from collapse.stages.texts import write_texts
+from tests.stages.quality.made_up_artifacts import artifacts
 
 DRAWN = stories.sample(400, np.random.default_rng(0))
 TEST, HUMAN, FIRST, SECOND = DRAWN[:40], DRAWN[40:160], DRAWN[160:280], DRAWN[280:]
@@ -46,16 +45,6 @@ def ground():
         encode=encode,
         budget=lambda documents: 200 * documents,
     )
-
-
-def artifacts(folder, sources, **texts):
-    """What a training leaves of its text, and of each source how many texts it read."""
-    folder.mkdir()
-    accounts = {name: {"documents": count} for name, count in sources.items()}
-    (folder / "ledger.json").write_text(json.dumps({"sources": accounts}))
-    for name, some in texts.items():
-        write_texts(some, folder / name)
-    return folder
 
 
 def measured(tmp_path, lineage, spoken, **settings):
