@@ -6,10 +6,12 @@ from typing import Any
 from collapse.claims import written
 from collapse.errors import MissingAncestor
 from collapse.execution.prepared import Prepared
+from collapse.execution.progress import say
 from collapse.execution.scratch import only_one
 from collapse.execution.task import Outcome, Task
 from collapse.execution.walk import Crew, MakeTask, Walk, walk_alone, walk_together
 from collapse.parameters.study import StudyFile
+from collapse.stages.device import precision_note
 from collapse.stages.plan import Chain, Step
 from collapse.tracking import claims, runs
 from collapse.tracking.patience import hurry
@@ -44,6 +46,8 @@ def run_plan(
             claims.fix_claims(prepared.plan.experiment, prepared.study.claims_hash)
             for chain in prepared.plan.chains:
                 parents[chain.name] = open_chain(prepared, chain)
+        for note in precision_notes(prepared):
+            say(note)
         make_task = _task_maker(
             prepared, parents, rerun, displaces=displaces, quiet=crew is not None
         )
@@ -64,6 +68,22 @@ def run_plan(
                 runs.close_own(parents[chain.name], "FAILED" if broken else status)
         runs.close_dead(prepared.plan.experiment)
     return walk
+
+
+def precision_notes(prepared: Prepared) -> set[str]:
+    """What is to be said of the precision of the trainings that are still to be done."""
+    trained = [one for one in prepared.plan.steps if hasattr(one.parameters, "precision")]
+    asked = {
+        (one.parameters.precision, one.parameters.device)
+        for one in trained
+        if one.parameters.precision != "float32"
+    }
+    notes = (
+        {precision_note(*one) for one in asked}
+        if asked and unfinished(prepared, trained)
+        else set()
+    )
+    return {one for one in notes if one}
 
 
 def _task_maker(

@@ -9,6 +9,7 @@ import torch
 # where it is native.
 _SIZE = 128
 _PAYS = 1.2
+_TYPES = (torch.float32, torch.bfloat16)
 
 
 def bf16_pays(device: torch.device) -> bool:
@@ -22,20 +23,24 @@ def bf16_pays(device: torch.device) -> bool:
 def bf16_gain(device: torch.device) -> float:
     """How many times as fast a bfloat16 product is as a float32 one, timed here in milliseconds.
 
-    Timed and not looked up: what a processor has, its libraries may not use. Once a process.
+    Timed and not looked up: what a processor has, its libraries may not use. Once a process, on one
+    thread, by turns, the fastest of each: other work beside it must not decide.
     """
-    return _best_seconds(torch.float32, device) / _best_seconds(torch.bfloat16, device)
+    matrices = [torch.eye(_SIZE, dtype=one, device=device) for one in _TYPES]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        turns = [[_seconds(matrix) for matrix in matrices] for _ in range(12)]
+    finally:
+        torch.set_num_threads(threads)
+    float32, bfloat16 = (min(times) for times in zip(*turns, strict=True))
+    return float32 / bfloat16
 
 
-def _best_seconds(dtype: torch.dtype, device: torch.device) -> float:
-    """The fastest of a few products; the first, which sets libraries up, does not count."""
-    matrix = torch.eye(_SIZE, dtype=dtype, device=device)
-    seconds = []
-    for _ in range(6):
-        started = time.perf_counter()
-        (matrix @ matrix)[0, 0].item()  # waits for the device
-        seconds.append(time.perf_counter() - started)
-    return min(seconds[1:])
+def _seconds(matrix: torch.Tensor) -> float:
+    started = time.perf_counter()
+    (matrix @ matrix)[0, 0].item()  # waits for the device
+    return time.perf_counter() - started
 
 
 def fast_type(device: torch.device) -> torch.dtype:
