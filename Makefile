@@ -1,5 +1,6 @@
 # make run    a fresh machine: sets up .venv, runs the study quickstart, prints where its report lies
 # make test   a fresh machine: sets up .venv, passes the tests
+# make test-slow  proofs that take longer: Ray, PostgreSQL, several processes, kills
 # make check  formatter, linter, type checker
 # make bench  measurements beside peers, in one run
 # make lock   requirements.lock, from pyproject.toml
@@ -13,13 +14,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test check bench lock mlproject server ui setup clean
+.PHONY: run test test-slow check bench lock mlproject server ui setup clean
 
 run: setup
 	$(BIN)/python -m entrypoints.experiment --study $(STUDY)
 
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 test: setup
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(PYTEST) -m "not slow"
+
+test-slow: setup
+	$(PYTEST) -m slow
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -16,13 +16,13 @@ import pytest
 
 from analysis.metrics import is_error
 from collapse.parameters.metric_names import require_metric
-from tests.conftest import MICRO, ROOT, environment, open_door
+from tests.conftest import MICRO, ROOT, door_process, empty_store, environment, open_door
 
 CHAIN = "quickstart.replace.seed0"
 PROBE = "--probe_tokens 256 --probe_parts 2 --probe_vectors 2 --density_steps 2"
 LOOKS = [*PROBE.split(), "--tasks", "arithmetic", "--limit", "3", "--samples", "12"]
-MICRO_STUDY = [*MICRO, *LOOKS, "--seeds", "2", "--generations", "2"]
-PART = [*MICRO, *LOOKS, "--seeds", "1", "--generations", "1"]
+MICRO_STUDY = [*MICRO, *LOOKS, "--seeds", "2", "--generations", "1", "--workers", "1"]
+PART = [*MICRO, *LOOKS, "--seeds", "1", "--generations", "1", "--workers", "2"]
 
 
 def client_of(folder: Path) -> mlflow.MlflowClient:
@@ -195,7 +195,7 @@ def test_arms_of_a_study_stand_on_one_generation_0(undisturbed: Path) -> None:
     assert len([run for run in found if run.info.run_name == "baseline g0"]) == 2
     assert len([run for run in found if run.data.tags["run_kind"] == "chain"]) == 4
     sealed = seals(undisturbed)
-    assert len(sealed) == 12
+    assert len(sealed) == 8
     assert sealed["quickstart.replace.seed0@0"] == sealed["quickstart.fresh.seed0@0"]
     assert sealed["quickstart.replace.seed0@0"] != sealed["quickstart.replace.seed1@0"]
     assert sealed["quickstart.replace.seed0@1"] != sealed["quickstart.fresh.seed0@1"]
@@ -215,27 +215,45 @@ def test_a_claim_may_be_about_whatever_chains_keep(undisturbed: Path) -> None:
 def test_arms_are_offered_equally_many_tokens(undisturbed: Path) -> None:
     numbers = values(undisturbed)
     offered = {
-        numbers[f"quickstart.{arm}.seed{seed}", "text/tokens_offered", generation]
+        numbers[f"quickstart.{arm}.seed{seed}", "text/tokens_offered", 1]
         for arm in ("replace", "fresh")
         for seed in (0, 1)
-        for generation in (1, 2)
     }
     assert len(offered) == 1
 
 
 def test_single_doors_reuse_what_the_study_made(undisturbed: Path) -> None:
-    made = open_door(undisturbed, "recurse_step", "--generation", "2", "--seed", "1", *MICRO)
+    made = open_door(undisturbed, "recurse_step", "--generation", "1", "--seed", "1", *MICRO)
     assert made.returncode == 0, made.stderr
     assert "was there already" in made.stdout
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+WITH_QUALITY = """
+question: Does it go on?
+arms: {replace: {}, fresh: {}}
+control: fresh
+probes: [quality]
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "study"),
+    [
+        pytest.param(signal.SIGKILL, WITH_QUALITY, id="killed"),
+        pytest.param(signal.SIGINT, None, id="interrupted", marks=pytest.mark.slow),
+    ],
+)
 def test_a_killed_study_goes_on_and_ends_in_the_same_bits(
-    number: signal.Signals, undisturbed: Path, tmp_path: Path
+    number: signal.Signals, study: str | None, undisturbed: Path, tmp_path: Path
 ) -> None:
-    """Killed where a worker trains generation 1, with another chain beside it."""
-    study = subprocess.Popen(
-        [sys.executable, "-m", "entrypoints.experiment", *PART],
+    """Killed where one of two workers trains generation 1, with another chain beside it."""
+    words = PART
+    if study:
+        (tmp_path / "quickstart.yaml").write_text(study)
+        words = ["--study", "quickstart.yaml", *PART]
+    (tmp_path / "mlflow.db").write_bytes(empty_store())
+    killed = subprocess.Popen(
+        [sys.executable, "-m", "entrypoints.experiment", *words],
         cwd=tmp_path,
         env=environment(),
         stdout=subprocess.PIPE,
@@ -245,27 +263,27 @@ def test_a_killed_study_goes_on_and_ends_in_the_same_bits(
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     wait_for_run(tmp_path, "recurse_step g1")
-    study.send_signal(number)
-    _, stderr = study.communicate(timeout=60)
-    assert study.returncode != 0
+    killed.send_signal(number)
+    _, stderr = killed.communicate(timeout=600)
+    assert killed.returncode != 0
     if number == signal.SIGINT:
         assert "interrupted" in stderr
-        assert study.returncode == 130
+        assert killed.returncode == 130
         assert not statuses(tmp_path, "RUNNING")
     done_before = len(statuses(tmp_path, "FINISHED"))
     assert done_before >= 2
-    again = open_door(tmp_path, "experiment", *PART)
+    again = door_process(tmp_path, "experiment", *words)
     assert again.returncode == 0, again.stderr
     assert not statuses(tmp_path, "RUNNING")
     assert len(seals(tmp_path)) == 4
     assert seals(tmp_path).items() <= seals(undisturbed).items()
-    whole = values(undisturbed)
+    whole, found = values(undisturbed), values(tmp_path)
     part = {key for key in whole if key[0].endswith(".seed0") and key[2] < 2}
-    found = values(tmp_path)
-    assert found.keys() == part
+    assert (found.keys() < part) if study else (found.keys() == part)
+    assert {name for _, name, _ in found} >= {"train/loss_nats", "human/nll_nats"}
     # The resolution at which it is counted is the whole study's.
-    part = {key for key in part if "negative_mass" not in key[1]}
-    assert {key: found[key] for key in part} == {key: whole[key] for key in part}
+    compared = {key for key in found if "negative_mass" not in key[1]}
+    assert {key: found[key] for key in compared} == {key: whole[key] for key in compared}
 
 
 def statuses(folder: Path, status: str) -> list[str]:
