@@ -2,6 +2,7 @@
 
 import functools
 import io
+import logging
 import os
 import runpy
 import shutil
@@ -109,6 +110,8 @@ def as_a_new_process(folder: Path, variables: dict[str, str]) -> Iterator[None]:
         # Of a module that one door runs and another has imported.
         warnings.filterwarnings("ignore", ".*found in sys.modules", RuntimeWarning)
         patch.setattr(tables, "_initialize_tables", _fill)
+        # Without pytest's handlers what a logger says goes to stderr.
+        patch.setattr(logging.getLogger(), "handlers", [])
         os.chdir(folder)
         forget_stores()
         try:

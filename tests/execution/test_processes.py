@@ -9,6 +9,7 @@ import pytest
 
 from tests.conftest import MICRO, environment, last_wins
 
+pytestmark = pytest.mark.slow
 CHAIN = "quickstart.replace.seed0"
 TORCHRUN = [
     *(sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"),

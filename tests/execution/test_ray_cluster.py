@@ -17,6 +17,7 @@ from collapse.tracking.registry import SEAL
 from tests.conftest import MICRO, environment
 
 ray = pytest.importorskip("ray")
+pytestmark = pytest.mark.slow
 CHAIN = "quickstart.replace.seed0"
 STUDY = """
 question: Does a chain end on another machine?

@@ -10,8 +10,10 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from tests.conftest import MICRO, environment, open_door
+from tests.conftest import MICRO, door_process, environment
 from tests.tracking_server import Server, free_port
+
+pytestmark = pytest.mark.slow
 
 PROBE = "--probe_tokens 256 --probe_parts 2 --probe_vectors 2 --density_steps 2"
 LOOKS = [*PROBE.split(), "--tasks", "arithmetic", "--limit", "3"]
@@ -46,7 +48,7 @@ def values(uri: str, experiment: str, kind: str) -> Values:
 
 def test_two_workers_share_a_server(server: Server, tmp_path: Path) -> None:
     words = [*STUDY, "--name", "shared", "--workers", "2"]
-    made = open_door(tmp_path, "experiment", *words, MLFLOW_TRACKING_URI=server.uri)
+    made = door_process(tmp_path, "experiment", *words, MLFLOW_TRACKING_URI=server.uri)
     assert made.returncode == 0, made.stderr
     assert Path(made.stdout.strip().splitlines()[-1]).is_file()
     stages = runs_of(server.uri, "shared", "stage")
@@ -63,7 +65,7 @@ def test_two_workers_share_a_server(server: Server, tmp_path: Path) -> None:
     assert server.artifact(report.info.artifact_uri, "report.html").is_file()
     assert all(len(many) == 1 for many in values(server.uri, "shared", "stage").values())
     assert not (tmp_path / "mlruns").exists()
-    again = open_door(tmp_path, "experiment", *words, MLFLOW_TRACKING_URI=server.uri)
+    again = door_process(tmp_path, "experiment", *words, MLFLOW_TRACKING_URI=server.uri)
     assert again.returncode == 0, again.stderr
     assert len(runs_of(server.uri, "shared", "stage")) == len(stages) + 1  # another report
 
@@ -81,7 +83,7 @@ def test_a_server_that_is_killed_under_a_baseline_loses_and_doubles_nothing(
     server: Server, baseline: list[str], tmp_path: Path
 ) -> None:
     undisturbed = f"sqlite:///{tmp_path}/mlflow.db"
-    made = open_door(tmp_path, "baseline", *baseline, "--name", "outage")
+    made = door_process(tmp_path, "baseline", *baseline, "--name", "outage")
     assert made.returncode == 0, made.stderr
     disturbed = subprocess.Popen(
         [sys.executable, "-m", "entrypoints.baseline", *baseline, "--name", "outage"],
