@@ -4,6 +4,7 @@ import functools
 import io
 import logging
 import os
+import re
 import runpy
 import shutil
 import signal
@@ -57,6 +58,14 @@ def environment(**more: str) -> dict[str, str]:
     """The environment of a new process that finds the source tree and is not in its folder."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW")}
     return kept | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"} | more
+
+
+_OF_THE_MACHINE = re.compile(r"system/|.*(second|memory|_hour)")
+
+
+def of_the_result(name: str) -> bool:
+    """Whether a metric says what was found, not how fast or how loaded the machine was."""
+    return not _OF_THE_MACHINE.match(name)
 
 
 def open_door(

@@ -16,7 +16,15 @@ import pytest
 
 from analysis.metrics import is_error
 from collapse.parameters.metric_names import require_metric
-from tests.conftest import MICRO, ROOT, door_process, empty_store, environment, open_door
+from tests.conftest import (
+    MICRO,
+    ROOT,
+    door_process,
+    empty_store,
+    environment,
+    of_the_result,
+    open_door,
+)
 
 CHAIN = "quickstart.replace.seed0"
 PROBE = "--probe_tokens 256 --probe_parts 2 --probe_vectors 2 --density_steps 2"
@@ -51,7 +59,7 @@ def values(folder: Path) -> dict[tuple[str, str, int], float]:
     for run in runs(folder):
         if run.data.tags["run_kind"] == "chain":
             for name in run.data.metrics:
-                if "second" not in name and "_hour" not in name:
+                if of_the_result(name):
                     for one in client.get_metric_history(run.info.run_id, name):
                         found[run.info.run_name, name, one.step] = one.value
     return found

@@ -43,7 +43,9 @@ settings: {seeds: 1, generations: 2, samples: 12}
 def arms(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("arms")
     (folder / "arms.yaml").write_text(STUDY)
-    made = open_door(folder, "experiment", "--study", "arms.yaml", "--corpus", str(corpus), *MICRO, *ALONE)
+    made = open_door(
+        folder, "experiment", "--study", "arms.yaml", "--corpus", str(corpus), *MICRO, *ALONE
+    )
     assert made.returncode == 0, made.stderr
     (folder / "stdout").write_text(made.stdout)
     return folder

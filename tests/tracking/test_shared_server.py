@@ -10,7 +10,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from tests.conftest import MICRO, door_process, environment
+from tests.conftest import MICRO, door_process, environment, of_the_result
 from tests.tracking_server import Server, free_port
 
 pytestmark = pytest.mark.slow
@@ -39,7 +39,7 @@ def values(uri: str, experiment: str, kind: str) -> Values:
     found: Values = {}
     for run in runs_of(uri, experiment, kind):
         for name in run.data.metrics:
-            if "second" not in name and "memory" not in name and not name.startswith("system/"):
+            if of_the_result(name):
                 for one in client.get_metric_history(run.info.run_id, name):
                     whose = f"{run.data.tags.get('chain')} {run.info.run_name}"
                     found.setdefault((whose, name, one.step), []).append(one.value)
