@@ -8,7 +8,6 @@ import pytest
 
 from tests.conftest import MICRO, open_door
 
-
 ALONE = ("--workers", "1")
 
 
