@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.tracking_server import Server, serving
 
@@ -28,6 +29,10 @@ os.environ["OMP_NUM_THREADS"] = "1"
 # No model is fetched and nothing is told to MLflow's makers; both read this when they are imported.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+
+# How long an example takes says something of the machine alone.
+settings.register_profile("any", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any")
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
@@ -98,7 +103,7 @@ def door_process(
         env=environment(**more),
         capture_output=True,
         text=True,
-        timeout=1800,
+        timeout=900,
     )
 
 

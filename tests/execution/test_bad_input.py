@@ -150,16 +150,15 @@ def test_a_process_says_one_line_and_ends_with_2(folder: Path, door: str, words:
     assert state(folder) == before
 
 
-def test_hub_name_without_network_is_refused_within_two_seconds(tmp_path: Path) -> None:
+def test_hub_name_without_network_is_refused_by_little_code(tmp_path: Path) -> None:
     """The check itself, as seen by a process that may use the network and has none."""
     code = (
-        "import sys, time; from collapse.language.corpora.source import corpus_fingerprint\n"
+        "import sys; from collapse.language.corpora.source import corpus_fingerprint\n"
         "from collapse.errors import BadCorpus\n"
-        "start = time.perf_counter()\n"
         "try: corpus_fingerprint('roneneldan/TinyStories')\n"
         "except BadCorpus as error: print(error)\n"
-        "assert time.perf_counter() - start < 2\n"
-        "assert not {'torch', 'transformers', 'datasets'} & set(sys.modules)\n"
+        # The hub's own client would try again for most of a minute.
+        "assert not {'torch', 'transformers', 'datasets', 'huggingface_hub'} & set(sys.modules)\n"
     )
     variables = environment()
     del variables["HF_HUB_OFFLINE"]

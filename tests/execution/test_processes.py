@@ -55,7 +55,7 @@ def test_two_processes_keep_one_set_of_books(micro_chain: Path, tmp_path: Path) 
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
     assert made.returncode == 0, made.stderr
     alone, together = (

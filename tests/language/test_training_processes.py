@@ -82,7 +82,7 @@ def test_a_killed_run_ends_in_the_same_bits(tmp_path):
     ended = subprocess.run(
         [sys.executable, script(tmp_path, KILLED), str(states), str(torch.get_num_threads())],
         env=environment(),
-        timeout=120,
+        timeout=900,
     )
     assert ended.returncode == -signal.SIGKILL
     assert [p.name for p in sorted(states.iterdir())] == ["step-000000005.pt", "step-000000010.pt"]
@@ -110,7 +110,7 @@ def test_two_processes_give_the_losses_of_one(tmp_path, micro_batch):
     ended = subprocess.run(
         [*command, script(tmp_path, SHARED), str(tmp_path), str(micro_batch)],
         env=environment(),
-        timeout=180,
+        timeout=900,
         capture_output=True,
         text=True,
     )
@@ -168,7 +168,7 @@ def in_pieces(folder, text):
     return subprocess.run(
         [sys.executable, "-m", *launch, script(folder, text), str(folder)],
         env=environment(),
-        timeout=180,
+        timeout=900,
         capture_output=True,
         text=True,
     )
@@ -273,7 +273,7 @@ def test_processes_with_different_texts_are_stopped(tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=900,
     )
     for rank in (0, 1):
         said = (tmp_path / f"error{rank}").read_text()

@@ -59,7 +59,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, object]]:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=900,
     )
     assert made.returncode == 0, made.stderr[-2000:]
     return [json.loads(Path(folder / f"{rank}.json").read_text()) for rank in range(3)]

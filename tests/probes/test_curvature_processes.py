@@ -52,7 +52,7 @@ def test_two_processes_give_the_products_of_one(tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=900,
     )
     assert ended.returncode == 0, ended.stderr[-2000:]
     first, second = (torch.load(tmp_path / f"rank{rank}.pt") for rank in (0, 1))

@@ -55,5 +55,5 @@ def test_three_may_open_a_new_store_at_once(tmp_path: Path) -> None:
         )
         for _ in range(3)
     ]
-    said = [one.communicate(timeout=180)[1] for one in openers]
+    said = [one.communicate(timeout=900)[1] for one in openers]
     assert [one.returncode for one in openers] == [0, 0, 0], said
