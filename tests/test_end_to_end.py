@@ -19,7 +19,6 @@ from collapse.parameters.metric_names import require_metric
 from tests.conftest import (
     MICRO,
     ROOT,
-    door_process,
     empty_store,
     environment,
     of_the_result,
@@ -27,7 +26,7 @@ from tests.conftest import (
 )
 
 CHAIN = "quickstart.replace.seed0"
-PROBE = "--probe_tokens 256 --probe_parts 2 --probe_vectors 2 --density_steps 2"
+PROBE = "--probe_tokens 256 --probe_parts 2 --probe_vectors 2 --density_steps 2 --probe_texts human"
 LOOKS = [*PROBE.split(), "--tasks", "arithmetic", "--limit", "3", "--samples", "12"]
 MICRO_STUDY = [*MICRO, *LOOKS, "--seeds", "2", "--generations", "1", "--workers", "1"]
 PART = [*MICRO, *LOOKS, "--seeds", "1", "--generations", "1", "--workers", "2"]
@@ -94,40 +93,41 @@ def test_mlflow_run_as_a_new_user_types_it(tmp_path: Path) -> None:
     assert launcher.info.status == "FINISHED"
 
 
-LOADERS = {
-    "mlflow": (
-        "import mlflow; mlflow.set_tracking_uri(URI)\n"
-        "pipe = mlflow.transformers.load_model(f'models:/{CHAIN}@gen-2')\n"
-        "model, tokenizer = pipe.model, pipe.tokenizer\n"
-    ),
-    "transformers": (
-        "import mlflow; mlflow.set_tracking_uri(URI)\n"
-        "from transformers import AutoModelForCausalLM, AutoTokenizer\n"
-        "path = mlflow.artifacts.download_artifacts(f'models:/{CHAIN}@gen-2')\n"
-        "model = AutoModelForCausalLM.from_pretrained(path + '/model', trust_remote_code=True)\n"
-        "tokenizer = AutoTokenizer.from_pretrained(path + '/components/tokenizer')\n"
-    ),
-}
+LOADED_ELSEWHERE = """
+import json, sys, mlflow
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+mlflow.set_tracking_uri(sys.argv[1])
+pipe = mlflow.transformers.load_model(f"models:/{sys.argv[2]}@gen-2")
+path = mlflow.artifacts.download_artifacts(f"models:/{sys.argv[2]}@gen-2")
+model = AutoModelForCausalLM.from_pretrained(path + "/model", trust_remote_code=True)
+tokenizer = AutoTokenizer.from_pretrained(path + "/components/tokenizer")
+assert not any(name.split(".")[0] == "collapse" for name in sys.modules)
+said = []
+for model, tokenizer in ((pipe.model, pipe.tokenizer), (model, tokenizer)):
+    ids = tokenizer("Once", return_tensors="pt").input_ids
+    said.append(model.generate(ids, max_new_tokens=5, do_sample=False)[0].tolist())
+print(json.dumps(said))
+"""
 
 
-@pytest.mark.parametrize("loader", LOADERS)
 def test_a_version_loads_where_collapse_was_never_imported(
-    loader: str, micro_chain: Path, tmp_path: Path
+    micro_chain: Path, tmp_path: Path
 ) -> None:
-    code = LOADERS[loader] + (
-        "import sys\n"
-        "assert not any(name.split('.')[0] == 'collapse' for name in sys.modules)\n"
-        "ids = tokenizer('Once', return_tensors='pt').input_ids\n"
-        "print(model.generate(ids, max_new_tokens=5, do_sample=False)[0].tolist())\n"
-    )
-    code = f"URI = 'sqlite:///{micro_chain}/mlflow.db'; CHAIN = '{CHAIN}'\n" + code
+    """By MLflow, and by transformers from the version's files."""
     variables = environment(HF_MODULES_CACHE=str(tmp_path))
     del variables["PYTHONPATH"]
     made = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=variables, capture_output=True, text=True
+        [sys.executable, "-c", LOADED_ELSEWHERE, f"sqlite:///{micro_chain}/mlflow.db", CHAIN],
+        cwd=tmp_path,
+        env=variables,
+        capture_output=True,
+        text=True,
     )
     assert made.returncode == 0, made.stderr
-    assert len(json.loads(made.stdout.strip().splitlines()[-1])) > 5
+    by_mlflow, by_transformers = json.loads(made.stdout.strip().splitlines()[-1])
+    assert len(by_mlflow) > 5
+    assert by_transformers == by_mlflow
 
 
 def test_a_version_is_served_and_answers_a_prompt(micro_chain: Path, tmp_path: Path) -> None:
@@ -280,7 +280,7 @@ def test_a_killed_study_goes_on_and_ends_in_the_same_bits(
         assert not statuses(tmp_path, "RUNNING")
     done_before = len(statuses(tmp_path, "FINISHED"))
     assert done_before >= 2
-    again = door_process(tmp_path, "experiment", *words)
+    again = open_door(tmp_path, "experiment", *words, "--workers", "1")
     assert again.returncode == 0, again.stderr
     assert not statuses(tmp_path, "RUNNING")
     assert len(seals(tmp_path)) == 4

@@ -355,7 +355,7 @@ def test_a_dry_run_names_the_price_and_leaves_nothing(
     (tmp_path / "mine.yaml").write_text(
         "arms: {replace: {}, fresh: {}}\ncontrol: fresh\nprobes: [svd_probe]\n"
     )
-    small = ["--seeds", "2", "--generations", "1", "--rank_tokens", "200", "--workers", "2"]
+    small = ["--seeds", "2", "--generations", "1", "--rank_tokens", "200", "--workers", "1"]
     study = ["--study", "mine.yaml", "--dry_run", "true"]
     made = open_door(tmp_path, "experiment", *study, *MICRO, *small)
     assert made.returncode == 0, made.stderr
@@ -366,7 +366,7 @@ def test_a_dry_run_names_the_price_and_leaves_nothing(
     words = ("tokens trained on", "time:", "of that:", "memory:", "disk:", "rehearsed: 4 of 4")
     for word, line in zip(words, lines[2:], strict=True):
         assert word in line
-    assert "on 2 workers of 1 thread" in made.stdout
+    assert "on 1 worker of 1 thread" in made.stdout
     assert [line.partition(":")[0] for line in made.stderr.splitlines()] == ["power"]
 
 

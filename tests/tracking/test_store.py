@@ -44,6 +44,7 @@ def test_a_guest_leaves_a_notebook_as_it_was(
     assert (tmp_path / "own.db").is_file()
 
 
+@pytest.mark.slow
 def test_three_may_open_a_new_store_at_once(tmp_path: Path) -> None:
     openers = [
         subprocess.Popen(
