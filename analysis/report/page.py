@@ -79,7 +79,7 @@ def render(
         .get_template("report/report.html.j2")
         .render(
             record=record,
-            alarms=alarms(record),
+            alarms=tuple(alarms(record).values()),
             answer=answer(found),
             headline=headline(found),
             verdicts=[(verdict, estimate_in_words(verdict)) for verdict in found],

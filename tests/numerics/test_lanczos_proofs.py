@@ -154,7 +154,7 @@ np.savez(folder / "after.npz", alpha=state.alpha, beta=state.beta, last=state.ba
 """
 
 
-@pytest.mark.parametrize("place", ["memory", "disk"])
+@pytest.mark.parametrize("place", [pytest.param("memory", marks=pytest.mark.slow), "disk"])
 def test_a_new_process_goes_on_to_the_same_bits(tmp_path: Path, place: str) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
