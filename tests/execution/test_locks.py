@@ -14,6 +14,7 @@ from collapse.execution.walk import Walk
 from collapse.parameters.doors import Experiment
 from collapse.parameters.study import load_study
 from collapse.tracking.store import connect
+from tests.conftest import empty_store
 
 
 def test_a_second_holder_says_that_it_waits_and_then_goes_on(
@@ -48,6 +49,7 @@ def test_a_study_is_walked_by_one_launch_at_a_time(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "mlflow.db").write_bytes(empty_store())
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     monkeypatch.setenv("COLLAPSE_HOME", str(tmp_path))
     both, met = threading.Barrier(2), []

@@ -10,7 +10,7 @@ import mlflow
 import pytest
 
 from collapse.execution import task
-from tests.conftest import MICRO, door_process, environment, open_door
+from tests.conftest import MICRO, door_process, empty_store, environment, open_door
 
 CHAIN = "quickstart.replace.seed0"
 
@@ -141,6 +141,7 @@ def test_second_call_reuses_and_rerun_does_not(micro_copy: Path) -> None:
 
 def test_same_parameters_give_the_same_bits(micro_chain: Path, tmp_path: Path) -> None:
     """Another store, another process, another working folder: the same files."""
+    (tmp_path / "mlflow.db").write_bytes(empty_store())
     again = door_process(tmp_path, "recurse_step", "--generation", "2", *MICRO)
     assert again.returncode == 0, again.stderr
     seals = [
