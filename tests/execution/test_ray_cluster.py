@@ -126,7 +126,7 @@ def test_a_cluster_of_ones_own_obeys_nobody_else(tmp_path: Path) -> None:
 
 def running(folder: Path) -> Run:
     """The run of generation 1, once there is one."""
-    for _ in range(2400):
+    for _ in range(9000):
         time.sleep(0.1)
         if not (folder / "mlruns").exists():
             continue  # the tables are still being made

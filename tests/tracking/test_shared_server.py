@@ -114,14 +114,14 @@ def test_a_server_that_is_killed_under_a_baseline_loses_and_doubles_nothing(
 
 
 def wait_for_training(uri: str, door: "subprocess.Popen[str]") -> None:
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 900
     while time.monotonic() < deadline:
         assert door.poll() is None, door.communicate()[1]
         for run in runs_of(uri, "outage", "stage"):
             if "train/loss_nats" in run.data.metrics:
                 return
         time.sleep(0.05)
-    raise AssertionError("no training within five minutes")
+    raise AssertionError("no training within a quarter of an hour")
 
 
 def made_during(uri: str, first: float, last: float) -> bool:
