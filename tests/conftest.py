@@ -123,7 +123,7 @@ def as_a_new_process(folder: Path, variables: dict[str, str]) -> Iterator[None]:
         os.environ.update(variables)
         # Of a module that one door runs and another has imported.
         warnings.filterwarnings("ignore", ".*found in sys.modules", RuntimeWarning)
-        patch.setattr(tables, "_initialize_tables", _fill)
+        patch.setattr(tables, "_initialize_tables", fill_tables)
         # Without pytest's handlers what a logger says goes to stderr.
         patch.setattr(logging.getLogger(), "handlers", [])
         os.chdir(folder)
@@ -164,7 +164,7 @@ def empty_store() -> bytes:
         return path.read_bytes()
 
 
-def _fill(engine: Any) -> None:
+def fill_tables(engine: Any) -> None:
     """MLflow's tables in a new sqlite file, by copy."""
     engine.dispose()
     Path(engine.url.database).write_bytes(empty_store())

@@ -180,6 +180,7 @@ for k in range(20):
 """
 
 
+@pytest.mark.slow
 def test_two_processes_may_log_one_text_at_once(label, store_uri: str, tmp_path: Path) -> None:
     made = [runs.open_run(label).info.run_id for _ in range(2)]
     racers = [
