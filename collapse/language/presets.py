@@ -70,6 +70,16 @@ _PRESETS: Mapping[str, Mapping[str, Any]] = {
         "max_position_embeddings": 256,
         "feed_forward": "gelu",
     },
+    # Half as wide: it learns the stories of one plot in seconds.
+    "thimble": {
+        "vocab_size": 768,
+        "hidden_size": 64,
+        "intermediate_size": 256,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 256,
+        "feed_forward": "gelu",
+    },
     "llama-102m": {
         "vocab_size": 50_257,
         "hidden_size": 512,

@@ -22,6 +22,7 @@ TOTALS = {
     "qknorm-88m": 88_630_528,
     "qknorm-2m": 1_820_608,
     "pocket": 524_928,
+    "thimble": 147_776,
 }
 # d, layers, d_ff: attention 4 d^2, two-matrix feed-forward 2 d d_ff, two gains a layer and one more
 TINY = {

@@ -188,6 +188,14 @@ def test_items_are_drawn_from_their_seed_and_longer_sets_begin_alike(task: str) 
     assert story_items(task, "test", 3, seed=1) != short
 
 
+def test_items_of_a_plot_are_of_that_plot_and_of_no_story() -> None:
+    for item in story_items("lambada", "test", 50, stories="stories:lost"):
+        assert " lost" in item["text"] or " gone" in item["text"] or "find" in item["text"]
+        assert world("stories:lost").recognise(item["text"]) is None
+    assert story_items("squad", "test", 5, stories="stories:share")
+    assert story_items("lambada", "test", 5, stories="stories") == story_items("lambada", "test", 5)
+
+
 def test_items_stay_the_items_they_were() -> None:
     items = [story_items(task, "test", 20) for task in TASKS]
     digest = hashlib.sha256(json.dumps(items).encode()).hexdigest()

@@ -169,3 +169,14 @@ def test_the_names_are_those_of_the_embedded_tasks() -> None:
     from collapse.language.story_tasks import TASKS
 
     assert TASK_NAMES == TASKS
+
+
+def test_tasks_that_need_all_plots_are_named():
+    assert check_items(("lambada", "squad", "arithmetic"), "stories:lost")
+    with pytest.raises(BadParameter, match=r"piqa needs the stories of all plots.*lambada"):
+        check_items(("lambada", "piqa"), "stories:lost")
+    with pytest.raises(BadCorpus, match="did you mean lost"):
+        check_items(("lambada",), "stories:lots")
+    items = task_items("lambada", "stories:lost", limit=3)
+    assert items.is_embedded
+    assert items.source == "stories:lost"

@@ -13,7 +13,7 @@ from collapse.stages.fingerprint import (
 from collapse.stages.plan import merge_equal, plan_chain, plan_study
 
 STUDY = load_study("quickstart")
-CORPORA = {"stories": "abc"}
+CORPORA = {"stories:lost": "abc"}
 
 
 def chain(**given):
@@ -65,10 +65,35 @@ def test_arms_of_a_seed_share_generation_0_and_seeds_do_not() -> None:
     assert all(need in keys for step in merged.steps for need in step.needs)
 
 
+def test_some_probes_look_where_a_chain_begins_and_ends() -> None:
+    plan = plan_study(STUDY, {"seeds": "1", "arms": "replace", "at_ends": "hessian"})
+    looks = {
+        probe: [step.generation for step in plan.steps if step.stage == probe]
+        for probe in STUDY.probes
+    }
+    assert looks == {probe: [0, 3] if probe == "hessian" else [0, 1, 2, 3] for probe in looks}
+    with pytest.raises(BadParameter, match="take hessian out of at_ends"):
+        plan_study(STUDY, {"seeds": "1", "at_ends": "hessian", "overlap": "true"})
+    with pytest.raises(BadParameter, match=r"at_ends.*must be some of quality, hessian"):
+        plan_study(STUDY, {"at_ends": "hessians"})
+
+
+def test_the_default_study_can_decide() -> None:
+    """Six paired seeds are the fewest that can reach a sign-flip p below 0.05."""
+    plan = plan_study(STUDY, {})
+    assert len({chain.seed for chain in plan.chains}) >= 6
+    for probe in ("hessian", "svd_probe", "benchmark"):
+        for chain in plan.chains:
+            looks = [s.generation for s in plan.steps if s.stage == probe and chain in s.chains]
+            assert looks == [0, 3]
+
+
 def test_fingerprint_follows_what_matters_and_nothing_else() -> None:
     def last(**given) -> str:
         plan = chain(**given)
-        return fingerprints(plan, {"stories": "abc", "other": "abc"}, "cpu")[plan.steps[-1].key]
+        return fingerprints(plan, {"stories:lost": "abc", "other": "abc"}, "cpu")[
+            plan.steps[-1].key
+        ]
 
     base = last()
     assert last() == base
@@ -78,7 +103,7 @@ def test_fingerprint_follows_what_matters_and_nothing_else() -> None:
     for change in ({"steps": "99"}, {"baseline_steps": "9"}, {"vocabulary_size": "512"}):
         assert last(**change) != base
     plan = chain()
-    assert fingerprints(plan, {"stories": "xyz"}, "cpu")[plan.steps[-1].key] != base
+    assert fingerprints(plan, {"stories:lost": "xyz"}, "cpu")[plan.steps[-1].key] != base
 
 
 def test_what_only_later_generations_use_leaves_generation_0_alone() -> None:
