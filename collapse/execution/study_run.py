@@ -5,6 +5,7 @@ from typing import Any
 
 from collapse.claims import written
 from collapse.errors import MissingAncestor
+from collapse.execution.course import Course
 from collapse.execution.prepared import Prepared
 from collapse.execution.scratch import only_one
 from collapse.execution.task import Outcome, Task
@@ -27,7 +28,7 @@ def run_plan(
 
     Args:
         prepared: the plan and its fingerprints.
-        crew: processes to walk it with; None stays in this one and shows bars for its stages.
+        crew: processes to walk it with; None stays in this one.
         stop_at_first: raise the first error; otherwise the other chains go on.
         rerun: keys of steps that are run again though they have finished runs.
         displaces: a look takes the place of one that was asked otherwise; false for a look that a
@@ -44,13 +45,16 @@ def run_plan(
             claims.fix_claims(prepared.plan.experiment, prepared.study.claims_hash)
             for chain in prepared.plan.chains:
                 parents[chain.name] = open_chain(prepared, chain)
-        make_task = _task_maker(
-            prepared, parents, rerun, displaces=displaces, quiet=crew is not None
-        )
-        if crew is not None:
-            walk_together(walk, prepared.plan, make_task, crew)
-        else:
-            walk_alone(walk, prepared.plan, make_task, stop_at_first=stop_at_first)
+        make_task = _task_maker(prepared, parents, rerun, displaces=displaces)
+        steps = prepared.plan.steps
+        missing = rerun.union(step.key for step in unfinished(prepared, steps))
+        left = [step for step in steps if step.key in missing]
+        workers = crew.size if crew is not None else 1
+        with Course(prepared.plan.experiment, left, workers) as course:
+            if crew is not None:
+                walk_together(walk, prepared.plan, make_task, course, crew)
+            else:
+                walk_alone(walk, prepared.plan, make_task, course, stop_at_first=stop_at_first)
         status = "FINISHED"
     except KeyboardInterrupt:
         status = "KILLED"
@@ -72,7 +76,6 @@ def _task_maker(
     rerun: frozenset[str],
     *,
     displaces: bool,
-    quiet: bool,
 ) -> MakeTask:
     def make_task(step: Step, outcomes: Mapping[str, Outcome]) -> Task:
         return Task(
@@ -88,7 +91,6 @@ def _task_maker(
             corpus=prepared.contents[step.parameters.corpus],
             rerun=step.key in rerun,
             displaces=displaces or step.key in rerun,
-            quiet=quiet,
         )
 
     return make_task
@@ -143,5 +145,6 @@ def steps_before(prepared: Prepared, target: str) -> list[str]:
 
 def unfinished(prepared: Prepared, steps: Sequence[Step]) -> list[Step]:
     """Those of a plan's steps that have no finished run in the store."""
-    known, experiment = prepared.fingerprints, prepared.plan.experiment
-    return [one for one in steps if runs.find_finished(experiment, known[one.key]) is None]
+    known = runs.find_runs(prepared.plan.experiment, {"run_kind": "stage"}, status="FINISHED")
+    finished = {run.data.tags["fingerprint"] for run in known}
+    return [one for one in steps if prepared.fingerprints[one.key] not in finished]
