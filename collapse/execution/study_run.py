@@ -7,10 +7,12 @@ from collapse.claims import written
 from collapse.errors import MissingAncestor
 from collapse.execution.course import Course
 from collapse.execution.prepared import Prepared
+from collapse.execution.progress import say
 from collapse.execution.scratch import only_one
 from collapse.execution.task import Outcome, Task
 from collapse.execution.walk import Crew, MakeTask, Walk, walk_alone, walk_together
 from collapse.parameters.study import StudyFile
+from collapse.stages.device import precision_note
 from collapse.stages.plan import Chain, Step
 from collapse.tracking import claims, runs
 from collapse.tracking.patience import hurry
@@ -45,12 +47,11 @@ def run_plan(
             claims.fix_claims(prepared.plan.experiment, prepared.study.claims_hash)
             for chain in prepared.plan.chains:
                 parents[chain.name] = open_chain(prepared, chain)
+        left = _left(prepared, rerun)
+        for note in precision_notes(left):
+            say(note)
         make_task = _task_maker(prepared, parents, rerun, displaces=displaces)
-        steps = prepared.plan.steps
-        missing = rerun.union(step.key for step in unfinished(prepared, steps))
-        left = [step for step in steps if step.key in missing]
-        workers = crew.size if crew is not None else 1
-        with Course(prepared.plan.experiment, left, workers) as course:
+        with Course(prepared.plan.experiment, left, crew.size if crew else 1) as course:
             if crew is not None:
                 walk_together(walk, prepared.plan, make_task, course, crew)
             else:
@@ -68,6 +69,20 @@ def run_plan(
                 runs.close_own(parents[chain.name], "FAILED" if broken else status)
         runs.close_dead(prepared.plan.experiment)
     return walk
+
+
+def precision_notes(steps: Sequence[Step]) -> set[str]:
+    """What is to be said of the precision of trainings that are still to be done."""
+    trained = [one.parameters for one in steps if hasattr(one.parameters, "precision")]
+    asked = {(one.precision, one.device) for one in trained if one.precision != "float32"}
+    return {note for one in asked if (note := precision_note(*one))}
+
+
+def _left(prepared: Prepared, rerun: frozenset[str]) -> list[Step]:
+    """The steps that are to be run."""
+    steps = prepared.plan.steps
+    keys = rerun.union(step.key for step in unfinished(prepared, steps))
+    return [step for step in steps if step.key in keys]
 
 
 def _task_maker(

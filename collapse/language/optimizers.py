@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from collapse.language.muon import Muon
+from collapse.language.precision import fast_type
+
 if TYPE_CHECKING:
     from collapse.language.training.recipe import TrainingRecipe
 
@@ -21,10 +24,10 @@ def build_optimizers(model: nn.Module, recipe: TrainingRecipe) -> list[torch.opt
     """The optimizers of a recipe over a model's trainable parameters, each parameter in one group.
 
     Tied weights count once. Weight decay falls on matrices (embeddings too), never on gains or
-    biases. Muon (Jordan et al. 2024; ``torch.optim.Muon``, which orthogonalises in bfloat16) takes
-    the two-dimensional weights of the body; embeddings, learned positions and the head, tied or
-    not, stay with AdamW. Muon's update of a matrix (out, in) is scaled by sqrt(max(1, out / in));
-    GPT-2 stores its matrices transposed, where the scale uses in / out.
+    biases. :class:`~collapse.language.muon.Muon` takes the two-dimensional weights of the body, and
+    multiplies in the type that their device is fast in; embeddings, learned positions and the head,
+    tied or not, stay with AdamW. Muon's update of a matrix (out, in) is scaled by
+    sqrt(max(1, out / in)); GPT-2 stores its matrices transposed, where the scale uses in / out.
 
     Args:
         model: a causal language model with ``get_output_embeddings``, or any module.
@@ -40,11 +43,12 @@ def build_optimizers(model: nn.Module, recipe: TrainingRecipe) -> list[torch.opt
     optimizers: list[torch.optim.Optimizer] = []
     if muon:
         optimizers.append(
-            torch.optim.Muon(
+            Muon(
                 muon,
                 lr=recipe.muon_learning_rate,
                 momentum=MUON_MOMENTUM,
                 weight_decay=recipe.weight_decay,
+                dtype=fast_type(muon[0].device),
             )
         )
     if adamw:

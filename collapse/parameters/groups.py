@@ -160,7 +160,11 @@ class Training:
         0.0, "learning rate at the last step over the peak", FRACTION
     )
     clip_norm: float = setting(1.0, "largest gradient norm, 0 for no clipping", NOT_NEGATIVE)
-    precision: str = setting("float32", "float32, bf16 or fp16", one_of("float32", "bf16", "fp16"))
+    precision: str = setting(
+        "float32",
+        "float32, bf16, fp16, or auto: bf16 where the device is faster in it, else float32",
+        one_of("float32", "bf16", "fp16", "auto"),
+    )
     training_text: str = setting(
         "all",
         "human text to train on: all, simple or complex (below or above the corpus's median "

@@ -13,6 +13,7 @@ from collapse.language.training import Teacher, TrainingRecipe, train
 from collapse.measurement import Measurement
 from collapse.numerics.streams import stream_seed
 from collapse.parameters.doors import Baseline, RecurseStep
+from collapse.stages.device import chosen_precision
 from collapse.stages.schedule import PlannedPoint, keeper
 from collapse.stages.workspace import Workspace, by_increments
 
@@ -168,4 +169,5 @@ def _recipe(parameters: Baseline | RecurseStep, steps: int, scale: float) -> Tra
     values = {name: getattr(parameters, name) for name in names}
     for rate in ("learning_rate", "muon_learning_rate"):
         values[rate] *= scale
+    values["precision"] = chosen_precision(parameters.precision, parameters.device)
     return TrainingRecipe(steps=steps, **values)

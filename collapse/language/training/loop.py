@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from accelerate.utils import gather_object
 from torch import nn
-from torch.optim import Muon
 
 from collapse.errors import BadCorpus, BadInput
+from collapse.language.muon import Muon
 from collapse.language.packing import PackedBatches
 from collapse.language.training.freezing import frozen
 from collapse.language.training.recipe import TrainingRecipe
