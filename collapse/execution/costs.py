@@ -21,8 +21,7 @@ class Part:
     """A part of a step.
 
     Attributes:
-        kind: the first word of what its stage tells of it, or the stage's name for all that it
-            tells nothing of.
+        kind: the first word of what its stage tells of it, or whose rest it is.
         cost: seconds on one core of an EPYC with AVX-512, where these were measured.
         times: that the stage tells of such a part.
         of_model: whether the time goes with the model's size.
@@ -41,7 +40,7 @@ class Part:
 def parts_of(step: Step) -> tuple[Part, ...]:
     """The parts of a step; the last is all that its stage tells nothing of."""
     p = step.parameters
-    rest = Part(step.stage, _REST[step.stage](p), of_model=False)
+    rest = Part(f"rest of {step.stage}", _REST[step.stage](p), of_model=False)
     if step.stage == "prepare":
         return Part("documents", _DOCUMENT * work.documents_read(p), of_model=False), rest
     size = JUDGE_SIZE if step.stage == "judge" else work.model_size(step)

@@ -108,7 +108,7 @@ class Course:
     """
 
     FIRST, EVERY, LATER = 10.0, 60.0, 0.2
-    """Seconds until the first line, and between two, or a share of what has passed if it is more."""
+    """Seconds until the first line and between two, or this share of what has passed: the more."""
     TELLING = 5.0
     """So many seconds of work with a model tell how long the rest will take."""
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import zip_longest
 from typing import Any
 
@@ -117,7 +118,7 @@ def synthesise(
             decodings,
             stream_seed(seed, "round", drawn),
             # Until the texts are counted each sample stands for as many as were expected of it.
-            lambda samples, length=length: advance(round(samples * length)),
+            partial(_win, advance, length),
         )
         drawn += count
         empty += sum(not text for text in new.texts)
@@ -139,6 +140,11 @@ def synthesise(
     seconds = time.perf_counter() - started
     dropped = drawn - len(texts) - sifted
     return Synthesis(texts, token_ids, drawn, empty, dropped, sifted, cut, seconds)
+
+
+def _win(advance: Advance, length: float, samples: int) -> None:
+    """Tell of samples, each of an expected length."""
+    advance(round(samples * length))
 
 
 @dataclass(frozen=True)
