@@ -45,7 +45,7 @@ def parts_of(step: Step) -> tuple[Part, ...]:
         return Part("documents", _DOCUMENT * work.documents_read(p), of_model=False), rest
     size = JUDGE_SIZE if step.stage == "judge" else work.model_size(step)
     # Seconds of training on one token; all else that a model does goes with them.
-    token = 8e-6 + 8e-11 * size
+    token = 9e-6 + 9e-11 * size
     times = _spectra(p) if step.stage == "hessian" else 1
     told = [Part(kind, token * tokens, times) for kind, tokens in _told(step) if tokens]
     return (*told, rest)
@@ -60,7 +60,7 @@ def _told(step: Step) -> Iterator[tuple[str, float]]:
     elif stage == "judge":
         yield "training", amount * TOKENS_PER_STEP
     elif stage == "mechanism":
-        yield "gradients", (20 + work.FORWARD_SHARE * p.landscape_points**2) * p.probe_tokens
+        yield "gradients", (8 + work.FORWARD_SHARE * p.landscape_points**2) * p.probe_tokens
     else:
         kind, tokens = _PROBES[stage](p)
         yield kind, tokens * amount
@@ -71,26 +71,26 @@ def _spectra(p: Any) -> int:
     return work.texts(p) * (1 + round(work.layer_products(p) / LEAST_STEPS))
 
 
-SAMPLED = 1.4
+SAMPLED = 0.6
 _PROBES: dict[str, Callable[[Any], tuple[str, float]]] = {
     "quality": lambda p: ("sampling", SAMPLED * min(TEXT_TOKENS, p.max_new_tokens)),
-    "hessian": lambda _: ("spectrum", 5.0),
-    "svd_probe": lambda p: ("singular", 2.0 * p.rank_tokens),
-    "surgery": lambda p: ("losses", 0.85 * p.surgery_tokens),
-    "benchmark": lambda _: ("benchmark", 250.0),
+    "hessian": lambda _: ("spectrum", 2.4),
+    "svd_probe": lambda p: ("singular", 0.8 * p.rank_tokens),
+    "surgery": lambda p: ("losses", 0.55 * p.surgery_tokens),
+    "benchmark": lambda _: ("benchmark", 120.0),
 }
 """What a probe tells of, and the tokens for each unit of its amount."""
 _DOCUMENT = 3e-5
 _REST: dict[str, Callable[[Any], float]] = {
     "prepare": lambda p: 0.5 + _DOCUMENT * p.tokenizer_documents,
-    "judge": lambda _: 0.3,
+    "judge": lambda _: 0.2,
     "baseline": lambda p: 2.0 + _DOCUMENT * p.baseline_documents,
-    "recurse_step": lambda p: 1.5 + _DOCUMENT * p.documents,
-    "quality": lambda p: 2.0 + 0.025 * p.samples,
-    "hessian": lambda _: 1.5,
-    "svd_probe": lambda _: 0.7,
-    "surgery": lambda _: 1.0,
-    "mechanism": lambda _: 1.2,
-    "benchmark": lambda _: 1.0,
+    "recurse_step": lambda p: 1.2 + _DOCUMENT * p.documents,
+    "quality": lambda p: 0.013 * p.samples + 0.007 * p.heldout_documents,
+    "hessian": lambda _: 1.0,
+    "svd_probe": lambda _: 0.5,
+    "surgery": lambda _: 0.5,
+    "mechanism": lambda _: 0.5,
+    "benchmark": lambda _: 0.6,
 }
 """Seconds of all that a stage tells nothing of."""
