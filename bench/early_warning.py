@@ -30,13 +30,15 @@ from transformers import (
 
 import collapse
 from collapse.figures.style import png_bytes
-from collapse.language.corpora import stories
+from collapse.language.corpora.stories import world
 from collapse.language.sampling import sample_tokens
 from collapse.numerics.diversity import words
 from collapse.numerics.streams import numpy_stream, stream_seed
 from collapse.watch.indicators import CHEAP
 from collapse.watch.judges import LooksJudge
 from collapse.watch.looks import Look, Setting, read_runs
+
+STORIES = world("stories")
 
 TOKENS, ROWS, PROMPT = 48, 8, 8
 EVERY = 5
@@ -45,7 +47,7 @@ ALWAYS = 100.0  # calibration skips no look
 
 def vocabulary() -> dict[str, int]:
     """Words and marks of the corpus, numbered; the first stands for any other."""
-    found = {token for word in stories.vocabulary() for token in words(word)}
+    found = {token for word in STORIES.vocabulary() for token in words(word)}
     return {token: place for place, token in enumerate(["", *sorted(found | set(".,!'\"?"))])}
 
 
@@ -54,7 +56,7 @@ def rows_of_text(count: int, *names: str | int) -> torch.Tensor:
     places, tokens = vocabulary(), []
     generator = numpy_stream(0, "bench", *names)
     while len(tokens) < count * TOKENS:
-        for text in stories.sample(200, generator):
+        for text in STORIES.sample(200, generator):
             tokens += [places.get(token, 0) for token in words(text)]
     return torch.tensor(tokens[: count * TOKENS]).view(count, TOKENS)
 

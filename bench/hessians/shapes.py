@@ -115,12 +115,12 @@ def _train(shape: Shape, path: Path) -> None:
     import numpy as np
     from safetensors.torch import save_file
 
-    from collapse.language.corpora import stories
+    from collapse.language.corpora.stories import world
     from collapse.language.packing import pack
     from collapse.language.tokenizer import encode_documents, train_tokenizer
     from collapse.language.training import TrainingRecipe, train
 
-    texts = stories.sample(STORIES, np.random.default_rng(SEED))
+    texts = world("stories").sample(STORIES, np.random.default_rng(SEED))
     tokenizer = train_tokenizer(texts, kind="bpe", vocabulary_size=VOCABULARY)
     held_out = STORIES // 10
     packed = [

@@ -12,11 +12,11 @@ from tests.conftest import MICRO, open_door
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four hundred different texts: enough for generation 0 and two fresh ones, and no more."""
-    from collapse.language.corpora import stories
+    from collapse.language.corpora.stories import world
     from collapse.numerics.streams import numpy_stream
 
     path = tmp_path_factory.mktemp("corpus") / "texts.jsonl"
-    texts = dict.fromkeys(stories.sample(400, numpy_stream(1, "corpus")))
+    texts = dict.fromkeys(world("stories").sample(400, numpy_stream(1, "corpus")))
     path.write_text("\n".join(json.dumps({"text": text}) for text in texts))
     return path
 

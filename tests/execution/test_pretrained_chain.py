@@ -53,11 +53,11 @@ def gpt2(vocabulary: int):
 def test_a_model_folder_is_trained_sampled_and_registered(make, tmp_path: Path) -> None:
     import torch
 
-    from collapse.language.corpora import stories
+    from collapse.language.corpora.stories import world
     from collapse.language.tokenizer import train_tokenizer
     from collapse.numerics.streams import numpy_stream
 
-    texts = stories.sample(300, numpy_stream(0, "tokenizer"))
+    texts = world("stories").sample(300, numpy_stream(0, "tokenizer"))
     tokenizer = train_tokenizer(texts, kind="bpe", vocabulary_size=300)
     with torch.random.fork_rng():
         torch.manual_seed(0)

@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 
 from collapse.errors import BadParameter
-from collapse.language.corpora import stories
 from collapse.language.corpora.splits import split_of
-from collapse.language.corpora.stories.content import STORY
+from collapse.language.corpora.stories import world
+from collapse.language.corpora.stories.content import story
 from collapse.language.corpora.stories.grammar import Case, Choice, Node
 from collapse.language.story_tasks import SPLITS, TASKS, story_items
 from collapse.language.story_tasks.items import _made
 from collapse.language.story_tasks.tales import tell_plainly
 from tests.language.story_items_read import CHOICES, COUNT, RECALLED, read, reads
+
+STORIES = world("stories")
+STORY = story()
 
 TOLD = tuple(task for task in CHOICES if task != "arithmetic")
 KEYS = {
@@ -116,7 +119,7 @@ def test_no_text_is_told_by_the_grammar_and_all_lie_in_a_heldout_split(task: str
 
 def test_the_beginnings_of_items_stand_nowhere_in_the_stories() -> None:
     assert all(OPENING.match(item.context) for task in TASKS for item in reads(task))
-    told = stories.sample(20_000, np.random.default_rng(0))
+    told = STORIES.sample(20_000, np.random.default_rng(0))
     assert not [text for text in told if OPENING.search(text)]
 
 
@@ -201,7 +204,7 @@ def test_plain_tales_begin_with_the_name() -> None:
     for _ in range(200):
         tale = tell_plainly(rng, {})
         assert tale.text.startswith(tale.fields["hero"] + " ")
-        assert stories.recognise(tale.text) is not None
+        assert STORIES.recognise(tale.text) is not None
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,11 @@ from functools import cache
 import numpy as np
 import pytest
 
-from collapse.language.corpora import stories
+from collapse.language.corpora.stories import world
 from collapse.language.story_tasks import TASKS
 from tests.language.story_items_read import CHOICES, COUNT, RECALLED, Read, reads
+
+STORIES = world("stories")
 
 TOKEN = re.compile(r"[A-Za-z']+|[^\sA-Za-z]")
 Scorer = Callable[[str, str], float]
@@ -29,7 +31,7 @@ def tokens(text: str) -> list[str]:
 def counts() -> Counter[tuple[str, ...]]:
     """How often the stories say each one, two and three tokens in a row."""
     found = Counter[tuple[str, ...]]()
-    for text in stories.sample(6000, np.random.default_rng(1)):
+    for text in STORIES.sample(6000, np.random.default_rng(1)):
         said = ["^", "^", *tokens(text), "$"]
         for size in (1, 2, 3):
             found.update(zip(*(said[start:] for start in range(size)), strict=False))

@@ -10,7 +10,7 @@ from torch import nn
 from transformers import GPT2Config, GPT2LMHeadModel, T5Config, T5ForConditionalGeneration
 
 from collapse.errors import BadCorpus, BadModel
-from collapse.language.corpora import stories
+from collapse.language.corpora.stories import world
 from collapse.language.pretrained import check_judge
 from collapse.language.tokenizer import train_tokenizer
 from collapse.numerics.mauve import Mauve
@@ -26,12 +26,14 @@ from collapse.stages.judge import JudgeCard, train_judge
 from collapse.stages.quality import judged as judged_module
 from collapse.stages.quality.judged import judge_coherence, judge_mauve
 
+STORIES = world("stories")
+
 TINY = {"steps": 3, "vocabulary_size": 300}
 
 
 @pytest.fixture(scope="module")
 def texts() -> list[str]:
-    return stories.sample(120, numpy_stream(0, "judge test"))
+    return STORIES.sample(120, numpy_stream(0, "judge test"))
 
 
 @pytest.fixture(scope="module")

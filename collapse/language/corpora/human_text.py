@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from collapse.errors import BadCorpus, BadParameter
 from collapse.language.corpora.complexity import BY_SCORE, ComplexityScale
@@ -20,6 +21,9 @@ from collapse.language.corpora.prepared import (
 )
 from collapse.language.corpora.source import StoriesSource, require_choice
 from collapse.language.corpora.splits import HELDOUT_SPLITS, split_of, text_hash
+
+if TYPE_CHECKING:
+    from collapse.language.corpora.stories import World
 
 __all__ = ["CorpusCard", "HumanText", "prepare_corpus"]
 
@@ -37,7 +41,11 @@ class HumanText:
 
     folder: Path
     card: CorpusCard
-    _source: StoriesSource = field(default_factory=StoriesSource, repr=False)
+
+    @cached_property
+    def stories(self) -> "World | None":
+        """The stories that the corpus is drawn from; None of one with a last document."""
+        return StoriesSource(self.card.name).world if self.card.is_generative else None
 
     @classmethod
     def open(cls, folder: Path) -> "HumanText":
@@ -47,7 +55,7 @@ class HumanText:
             BadCorpus: nothing complete is there, or it was made by another grammar of stories.
         """
         text = cls(folder, read_card(folder))
-        if text.card.is_generative and text.card.fingerprint != text._source.fingerprint:
+        if text.stories and text.card.fingerprint != text.stories.fingerprint():
             raise BadCorpus(
                 f"{folder} was prepared with another version of {text.card.name!r} "
                 f"({text.card.fingerprint[:12]}); prepare it again"
@@ -111,8 +119,8 @@ class HumanText:
         """
         require_choice(self.card.name, list(self.card.parts), choice)
         is_chosen = self._by_score(choice)
-        if self.card.is_generative:
-            yield from filter(is_chosen, self._drawn(seed, generation))
+        if self.stories:
+            yield from filter(is_chosen, self._drawn(self.stories, seed, generation))
             return
         taken: set[int] = set()
         for text in filter(is_chosen, self._permuted(seed, choice)):
@@ -132,12 +140,13 @@ class HumanText:
             )
         return lambda text: self.scale.is_simple(text) == (choice == "simple")
 
-    def _drawn(self, seed: int, generation: int) -> Iterator[str]:
+    @staticmethod
+    def _drawn(stories: "World", seed: int, generation: int) -> Iterator[str]:
         from collapse.numerics.streams import numpy_stream
 
         rng = numpy_stream(seed, "human", generation)
         while True:
-            for text in self._source.draw(_DRAWN_AT_ONCE, rng):
+            for text in stories.sample(_DRAWN_AT_ONCE, rng):
                 if split_of(text) == "train":
                     yield text
 

@@ -17,6 +17,8 @@ from collapse.language.corpora.splits import HELDOUT_SHARE, JUDGE, SPLITS, split
 if TYPE_CHECKING:
     import numpy as np
 
+    from collapse.language.corpora.stories import World
+
 _CHECKED_CHARACTERS = 32_000_000
 """How much text the check before a study reads: all of a small corpus, within a second."""
 
@@ -42,29 +44,37 @@ class FiniteSource(Protocol):
 
 @dataclass(frozen=True)
 class StoriesSource:
-    """The embedded grammar of stories: text without end, from a known distribution."""
+    """The embedded grammar of stories: text without end, from a known distribution.
+
+    Raises:
+        BadCorpus: the name asks for a plot that there is not.
+    """
 
     name: str = "stories"
     is_generative: ClassVar[bool] = True
 
+    def __post_init__(self) -> None:
+        _ = self.world
+
     @cached_property
+    def world(self) -> "World":
+        """The stories, with all that is known of them."""
+        from collapse.language.corpora.stories import world
+
+        return world(self.name)
+
+    @property
     def fingerprint(self) -> str:
         """The grammar's own fingerprint."""
-        from collapse.language.corpora import stories
-
-        return stories.fingerprint()
+        return self.world.fingerprint()
 
     def entropy_nats(self) -> float:
         """Entropy of the grammar in nats a story, end included."""
-        from collapse.language.corpora import stories
-
-        return float(stories.entropy_nats())
+        return self.world.entropy_nats()
 
     def draw(self, count: int, rng: "np.random.Generator") -> list[str]:
         """Draw independent stories from the grammar."""
-        from collapse.language.corpora import stories
-
-        return stories.sample(count, rng)
+        return self.world.sample(count, rng)
 
 
 Source = FiniteSource | StoriesSource
@@ -76,7 +86,8 @@ def open_source(name: str, *, text_column: str = "text") -> Source:
     Names are tried in this order:
 
     - ``NAME=CORPUS+NAME=CORPUS``: finite corpora as parts of one. (Unless a file is called so.)
-    - ``stories``: the embedded grammar. (A folder of that name is ``./stories``.)
+    - ``stories``: the embedded grammar; ``stories:lost,share``: only these plots. (A folder of that
+      name is ``./stories``.)
     - ``python``, ``python:torch``, ``python:stdlib,numpy==2.4.6``: source of installed packages.
     - ``simple:NAME`` and ``complex:NAME``: a half of the finite corpus NAME, by complexity.
     - a path to a ``.txt``, ``.jsonl`` or ``.parquet`` file, or to a folder of them.
@@ -92,8 +103,8 @@ def open_source(name: str, *, text_column: str = "text") -> Source:
     scheme, _, rest = name.partition(":")
     if pairs := _parts(name):
         return _open_parts(name, pairs, text_column)
-    if name == "stories":
-        return StoriesSource()
+    if name == "stories" or (scheme == "stories" and rest):
+        return StoriesSource(name)
     if scheme == "python":
         return PythonCorpus.open(name)
     if scheme in ("simple", "complex") and rest:

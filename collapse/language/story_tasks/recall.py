@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 
-from collapse.language.corpora.stories import sample
+from collapse.language.corpora.stories.world import WHOLE, world
 from collapse.language.story_tasks.tales import begun_anew, draw_option, scenes, tell_plainly
 from collapse.numerics.streams import numpy_stream
 
@@ -112,7 +112,7 @@ def _is_guessed(stem: str, answer: str) -> bool:
 def _followers() -> Mapping[tuple[str, ...], Counter[str]]:
     """For two words, or signs, in a row how often each word follows, over many stories."""
     found = defaultdict[tuple[str, ...], Counter[str]](Counter)
-    for text in sample(_STORIES_COUNTED, numpy_stream(0, "story_tasks.followers")):
+    for text in world(WHOLE).sample(_STORIES_COUNTED, numpy_stream(0, "story_tasks.followers")):
         tokens = _TOKEN.findall(text)
         for one, two, three in zip(tokens, tokens[1:], tokens[2:], strict=False):
             found[one, two][three] += 1

@@ -8,8 +8,8 @@ from functools import cache, lru_cache
 import numpy as np
 
 from collapse.language.corpora.splits import split_of
-from collapse.language.corpora.stories.corpus import machine
 from collapse.language.corpora.stories.machine import END
+from collapse.language.corpora.stories.world import WHOLE, world
 from collapse.numerics.streams import numpy_stream
 
 # Those beginnings that say the name of the hero and nothing else.
@@ -57,7 +57,7 @@ def tell(rng: np.random.Generator, fixed: Mapping[str, int], until: str = "") ->
         fixed: option of each choice point that is not left to chance.
         until: choice point before which the telling stops; empty for the whole story.
     """
-    story = machine()
+    story = world(WHOLE).machine
     said, known, options, starts = story.prefix, dict[str, str](), dict[str, int](), {}
     number = story.start
     while number != END:
@@ -88,13 +88,13 @@ def draw_option(rng: np.random.Generator, name: str) -> int:
 @cache
 def scenes() -> Mapping[str, int]:
     """The choice points at which plots choose their scene, and how many scenes each has."""
-    states = machine().states
+    states = world(WHOLE).machine.states
     return {state.name: len(state.edges) for state in states if state.name.endswith(".scene")}
 
 
 @cache
 def _bounds(name: str) -> tuple[float, ...]:
-    story = machine()
+    story = world(WHOLE).machine
     return next(
         bounds
         for state, bounds in zip(story.states, story.cumulative, strict=True)
@@ -170,7 +170,7 @@ def can_begin(context: str, more: str = "") -> bool:
 @lru_cache(maxsize=4096)
 def _told(text: str) -> list["_Place"]:
     """Where a story that begins with the text can be at its end."""
-    story = machine()
+    story = world(WHOLE).machine
     assert not story.prefix, "stories begin with a choice"
     return _walks(text, story.start, 0, {})
 
@@ -203,7 +203,7 @@ def _edges() -> list[list[tuple[str, str | None, Mapping[str, str], int]]]:
             for edge in state.edges
             for head in [edge.text.partition("{")[0]]
         ]
-        for state in machine().states
+        for state in world(WHOLE).machine.states
     ]
 
 

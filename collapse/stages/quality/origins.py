@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from collapse.language.corpora import stories
-from collapse.language.corpora.stories.corpus import machine
+from collapse.language.corpora.stories import Derivation, World
 from collapse.language.corpora.stories.refit import Refit, refit
 from collapse.language.sampling.choice import Decoding
 from collapse.numerics.origins import TextScores
@@ -38,17 +37,18 @@ class Read:
 
     source: str
     texts: int
-    told: list[stories.Derivation]
+    told: list[Derivation]
 
 
 def measure_origins(
     measures: Measures,
     parameters: Quality,
+    stories: World,
     ground: Ground,
     model: Any,
     workspace: Workspace,
     human: Likelihood,
-    spoken: Sequence[stories.Derivation | None],
+    spoken: Sequence[Derivation | None],
 ) -> None:
     """Split the distance from the truth into sampling, fitting and decoding (issue 9).
 
@@ -66,6 +66,7 @@ def measure_origins(
     Args:
         measures: is added to.
         parameters: the decoding, and what a random subsample was drawn with.
+        stories: that the corpus is drawn from.
         ground: corpus and tokenizer.
         model: of the generation.
         workspace: knows the generations up to this one; its folder gets ``origins.csv``, the
@@ -74,10 +75,13 @@ def measure_origins(
         spoken: of each sample the choices that tell it, None where it is no story.
     """
     test = ground.human.heldout("test")
-    read = list(_read(parameters, ground, workspace.inputs.lineage))
-    learnt = refit(machine(), (one for source in read for one in source.told))
+    read = list(_read(parameters, stories, ground, workspace.inputs.lineage))
+    learnt = refit(stories.machine, (one for source in read for one in source.told))
     decoded = _decoded(parameters, ground, model, test)
-    scores = _scores(parameters, test, learnt, human, decoded)
+    derivations = [one for one in map(stories.recognise, test) if one is not None]
+    if len(derivations) != len(test):
+        raise AssertionError("a held-out text of the corpus stories is no story")
+    scores = _scores(parameters, derivations, learnt, human, decoded)
     for name, nats_S in scores.parts().items():
         measures.mean(f"origin/{name}_nats", nats_S)
     texts = sum(source.texts for source in read)
@@ -94,7 +98,9 @@ def measure_origins(
     _write_read(workspace.folder / "origins_read.csv", read)
 
 
-def _read(parameters: Quality, ground: Ground, lineage: Sequence[Path]) -> Iterator[Read]:
+def _read(
+    parameters: Quality, stories: World, ground: Ground, lineage: Sequence[Path]
+) -> Iterator[Read]:
     """The texts that the newest generation was trained on, source by source."""
     for source, texts in offered_texts(parameters, ground, lineage):
         told = [one for one in map(stories.recognise, texts) if one is not None]
@@ -114,14 +120,11 @@ def _decoded(
 
 def _scores(
     parameters: Quality,
-    test: Sequence[str],
+    derivations: Sequence[Derivation],
     learnt: Refit,
     human: Likelihood,
     decoded: DecodedLikelihood | None,
 ) -> TextScores:
-    derivations = [one for one in map(stories.recognise, test) if one is not None]
-    if len(derivations) != len(test):
-        raise AssertionError("a held-out text of the corpus stories is no story")
     written = None if parameters.temperature == 0 else -(decoded or human).sequence_nll_nats
     return TextScores(
         truth=np.array([one.log_probability_nats for one in derivations]),

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from collapse.language.corpora import stories
+from collapse.language.corpora.stories import Derivation
 from collapse.measurement import Measurement
 from collapse.numerics.streams import numpy_stream, stream_seed
 from collapse.parameters.doors import Quality
@@ -46,11 +46,10 @@ def quality(parameters: Quality, workspace: Workspace) -> Iterator[Measurement]:
     test = ground.human.heldout("test")
     human = _measure_likelihoods(measures, workspace, ground, model, test)
     samples = _samples(parameters, workspace, ground, model)
-    spoken = (
-        [stories.recognise(text) for text in samples] if ground.human.card.is_generative else None
-    )
-    if spoken is not None:
-        measure_truth(measures, test, human, spoken, workspace.folder)
+    stories = ground.human.stories
+    spoken = [stories.recognise(text) for text in samples] if stories else None
+    if stories and spoken is not None:
+        measure_truth(measures, stories, test, human, spoken, workspace.folder)
     measure_said(measures, samples)
     sources = offered_texts(parameters, ground, workspace.inputs.lineage)
     measure_copied(measures, samples, test, (text for _, texts in sources for text in texts))
@@ -60,8 +59,8 @@ def quality(parameters: Quality, workspace: Workspace) -> Iterator[Measurement]:
         measure_coded(measures, parameters, ground, model, workspace.folder)
     held_out = [*test, *ground.human.heldout("calibration")]
     measure_judged(measures, parameters, workspace, held_out, samples)
-    if spoken is not None:
-        measure_origins(measures, parameters, ground, model, workspace, human, spoken)
+    if stories and spoken is not None:
+        measure_origins(measures, parameters, stories, ground, model, workspace, human, spoken)
 
     _write_samples(workspace, samples, spoken)
     measures.write(workspace.folder / "quality.json")
@@ -103,7 +102,7 @@ def _samples(parameters: Quality, workspace: Workspace, ground: Ground, model: A
 def _write_samples(
     workspace: Workspace,
     samples: Sequence[str],
-    spoken: Sequence[stories.Derivation | None] | None,
+    spoken: Sequence[Derivation | None] | None,
 ) -> None:
     """All samples, one JSON object a line; where the truth is known, whether each is a story."""
     with (workspace.folder / "samples.jsonl").open("w", encoding="utf-8") as file:

@@ -1,28 +1,30 @@
 """Distance from the known distribution of `stories` (DESIGN 4)."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from collapse.language.corpora import stories
+from collapse.language.corpora.stories import Derivation, RareChoice, World
 from collapse.probes.likelihood import Likelihood
 from collapse.stages.quality.measures import Measures
 
 
 def measure_truth(
     measures: Measures,
+    stories: World,
     test: Sequence[str],
     human: Likelihood,
-    spoken: Sequence[stories.Derivation | None],
+    spoken: Sequence[Derivation | None],
     folder: Path,
 ) -> None:
     """KL from the truth, the share of valid stories, and what is left of the rare choices.
 
     Args:
         measures: is added to.
-        test: held-out stories.
+        stories: that the corpus is drawn from.
+        test: held-out ones.
         human: what the model thinks of them.
         spoken: of each sample the choices that tell it, None where it is no story.
         folder: gets ``rare_choices.csv``, the share of each rare choice.
@@ -42,11 +44,10 @@ def measure_truth(
         }
     )
     measures.share("truth/valid_fraction", [one is not None for one in spoken])
-    _write_rare_choices(folder / "rare_choices.csv", valid, len(spoken))
+    _write_rare_choices(folder / "rare_choices.csv", stories.rare_shares(valid, len(spoken)))
 
 
-def _write_rare_choices(path: Path, valid: Sequence[stories.Derivation], count: int) -> None:
-    shares = stories.rare_shares(valid, count)
+def _write_rare_choices(path: Path, shares: Mapping[RareChoice, float]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["choice", "option", "probability", "share"])

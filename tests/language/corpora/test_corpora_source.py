@@ -29,6 +29,7 @@ def stories(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     grammar.sample = lambda count, rng: [f"story {rng.integers(10**9)}" for _ in range(count)]  # type: ignore[attr-defined]
     grammar.fingerprint = lambda: "grammar-1"  # type: ignore[attr-defined]
     grammar.entropy_nats = lambda: 20.7  # type: ignore[attr-defined]
+    grammar.world = lambda _name: grammar  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, grammar.__name__, grammar)
     monkeypatch.setattr(collapse.language.corpora, "stories", grammar, raising=False)
     return grammar

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from collapse.errors import BadParameter
-from collapse.language.corpora import stories
-from collapse.language.corpora.stories.content import STORY
-from collapse.language.corpora.stories.corpus import machine
+from collapse.language.corpora.stories import RARE_BELOW, Derivation, world
+from collapse.language.corpora.stories.content import story
 from collapse.language.corpora.stories.derivation import Recogniser, Sampler
 from collapse.language.corpora.stories.grammar import (
     Case,
@@ -31,6 +30,9 @@ from collapse.language.corpora.stories.machine import (
     MalformedGrammarError,
     compile_grammar,
 )
+
+STORIES = world("stories")
+STORY = story()
 
 WHO = bind("who", "who she", ("Ann", "she"), ("Bob", "he"), ("Cy", "he"), slope=1.3)
 TINY = seq(
@@ -227,8 +229,8 @@ def level(one: Walk, two: Walk, rows: list[dict[str, str]]) -> tuple[Walk, Walk]
 
 
 @pytest.fixture(scope="module")
-def derivations() -> list[stories.Derivation]:
-    return stories.sample_derivations(10_000, np.random.default_rng(20))
+def derivations() -> list[Derivation]:
+    return STORIES.sample_derivations(10_000, np.random.default_rng(20))
 
 
 # --- the engine, on grammars small enough to expand ---------------------------------------------
@@ -316,27 +318,27 @@ def test_malformed_grammars_are_refused(grammar: Node, message: str) -> None:
 # --- the stories --------------------------------------------------------------------------------
 
 
-def test_entropy_is_the_mean_surprise(derivations: list[stories.Derivation]) -> None:
+def test_entropy_is_the_mean_surprise(derivations: list[Derivation]) -> None:
     surprise = np.array([-found.log_probability_nats for found in derivations])
     standard_error = surprise.std(ddof=1) / math.sqrt(len(surprise))
     assert standard_error < 0.05
-    assert abs(surprise.mean() - stories.entropy_nats()) < 2 * standard_error
+    assert abs(surprise.mean() - STORIES.entropy_nats()) < 2 * standard_error
 
 
-def test_recognise_returns_what_was_drawn(derivations: list[stories.Derivation]) -> None:
+def test_recognise_returns_what_was_drawn(derivations: list[Derivation]) -> None:
     for drawn in derivations:
-        assert stories.recognise(drawn.text) == drawn
+        assert STORIES.recognise(drawn.text) == drawn
 
 
 def test_sample_draws_the_texts_of_the_derivations() -> None:
-    texts = stories.sample(500, np.random.default_rng(8))
-    drawn = stories.sample_derivations(500, np.random.default_rng(8))
+    texts = STORIES.sample(500, np.random.default_rng(8))
+    drawn = STORIES.sample_derivations(500, np.random.default_rng(8))
     assert texts == [found.text for found in drawn]
-    assert texts != stories.sample(500, np.random.default_rng(9))
-    assert texts[:100] == stories.sample(100, np.random.default_rng(8))
+    assert texts != STORIES.sample(500, np.random.default_rng(9))
+    assert texts[:100] == STORIES.sample(100, np.random.default_rng(8))
 
 
-def test_one_derivation_by_a_parser_of_its_own(derivations: list[stories.Derivation]) -> None:
+def test_one_derivation_by_a_parser_of_its_own(derivations: list[Derivation]) -> None:
     for drawn in derivations[:300]:
         found = readings(STORY, drawn.text)
         assert len(found) == 1
@@ -344,16 +346,16 @@ def test_one_derivation_by_a_parser_of_its_own(derivations: list[stories.Derivat
 
 
 def test_no_text_has_two_derivations_at_all() -> None:
-    assert ambiguous_pair(machine()) is None
+    assert ambiguous_pair(STORIES.machine) is None
 
 
-def test_each_choice_is_drawn_as_often_as_computed(derivations: list[stories.Derivation]) -> None:
+def test_each_choice_is_drawn_as_often_as_computed(derivations: list[Derivation]) -> None:
     counts: dict[tuple[str, int], int] = {}
     for drawn in derivations:
         assert len(set(drawn.choices)) == len(drawn.choices)
         for pair in drawn.choices:
             counts[pair] = counts.get(pair, 0) + 1
-    probabilities = machine().option_probabilities()
+    probabilities = STORIES.machine.option_probabilities()
     expected = np.array(list(probabilities.values())) * len(derivations)
     observed = np.array([counts.get(pair, 0) for pair in probabilities])
     assert set(counts) <= set(probabilities)
@@ -362,9 +364,9 @@ def test_each_choice_is_drawn_as_often_as_computed(derivations: list[stories.Der
     assert np.mean((observed - expected) ** 2 / expected) == pytest.approx(1, abs=0.35)
 
 
-def test_a_swapped_word_never_keeps_the_derivation(derivations: list[stories.Derivation]) -> None:
+def test_a_swapped_word_never_keeps_the_derivation(derivations: list[Derivation]) -> None:
     rng = np.random.default_rng(5)
-    words = sorted(stories.vocabulary())
+    words = sorted(STORIES.vocabulary())
     refused = 0
     for drawn in derivations[:3000]:
         tokens = drawn.text.split(" ")
@@ -373,7 +375,7 @@ def test_a_swapped_word_never_keeps_the_derivation(derivations: list[stories.Der
         if word == tokens[at]:
             continue
         changed = " ".join([*tokens[:at], word, *tokens[at + 1 :]])
-        found = stories.recognise(changed)
+        found = STORIES.recognise(changed)
         assert (found is not None) == bool(readings(STORY, changed) if found else False)
         assert found is None or (found.text == changed and found.choices != drawn.choices)
         refused += found is None
@@ -394,34 +396,34 @@ def test_a_swapped_word_never_keeps_the_derivation(derivations: list[stories.Der
     ],
 )
 def test_almost_stories_are_refused(
-    damage: Callable[[str], str], derivations: list[stories.Derivation]
+    damage: Callable[[str], str], derivations: list[Derivation]
 ) -> None:
     for drawn in derivations[:200]:
-        assert stories.recognise(damage(drawn.text)) is None
+        assert STORIES.recognise(damage(drawn.text)) is None
 
 
 def test_a_wrong_pronoun_or_name_is_refused() -> None:
-    assert stories.recognise("Lily lost her ball.") is None
+    assert STORIES.recognise("Lily lost her ball.") is None
     told = next(
         text
-        for text in stories.sample(5000, np.random.default_rng(0))
+        for text in STORIES.sample(5000, np.random.default_rng(0))
         if text.startswith("One day, Lily lost her ")
     )
-    assert stories.recognise(told) is not None
-    assert stories.recognise(told.replace(" her ", " his ", 1)) is None
-    assert stories.recognise(told.replace("Lily", "Tom", 1)) is None
+    assert STORIES.recognise(told) is not None
+    assert STORIES.recognise(told.replace(" her ", " his ", 1)) is None
+    assert STORIES.recognise(told.replace("Lily", "Tom", 1)) is None
 
 
 def test_size() -> None:
-    assert stories.story_count() > 10**12
-    assert len(stories.vocabulary()) > 300
-    texts = stories.sample(2000, np.random.default_rng(4))
+    assert STORIES.story_count() > 10**12
+    assert len(STORIES.vocabulary()) > 300
+    texts = STORIES.sample(2000, np.random.default_rng(4))
     assert len(set(texts)) > 1980
     assert 40 < np.mean([len(text.split()) for text in texts]) < 60
     assert max(len(text.split()) for text in texts) < 90
 
 
-def test_english_of_the_surface(derivations: list[stories.Derivation]) -> None:
+def test_english_of_the_surface(derivations: list[Derivation]) -> None:
     for drawn in derivations:
         text = drawn.text
         assert "  " not in text
@@ -438,59 +440,59 @@ def test_english_of_the_surface(derivations: list[stories.Derivation]) -> None:
 
 
 def test_words_of_the_vocabulary_are_the_words_of_the_stories() -> None:
-    texts = stories.sample(60_000, np.random.default_rng(6))
+    texts = STORIES.sample(60_000, np.random.default_rng(6))
     seen = {word.strip('.,!?":') for text in texts for word in text.lower().split()}
-    assert seen == stories.vocabulary()
+    assert seen == STORIES.vocabulary()
 
 
 # --- the tail -----------------------------------------------------------------------------------
 
 
 def test_tail_is_worth_watching() -> None:
-    rare = stories.tail()
+    rare = STORIES.tail()
     assert len(rare) >= 60
-    assert all(0.0002 < choice.probability < stories.RARE_BELOW for choice in rare)
-    assert len(stories.tail(0.02)) > len(rare)
+    assert all(0.0002 < choice.probability < RARE_BELOW for choice in rare)
+    assert len(STORIES.tail(0.02)) > len(rare)
 
 
 def test_tail_coverage_is_one_under_the_truth() -> None:
     coverages = [
-        stories.tail_coverage(stories.sample_derivations(1000, np.random.default_rng(k)), 1000)
+        STORIES.tail_coverage(STORIES.sample_derivations(1000, np.random.default_rng(k)), 1000)
         for k in range(40)
     ]
     assert np.mean(coverages) == pytest.approx(1, abs=0.05)
 
 
-def test_tail_coverage_of_the_most_frequent_half(derivations: list[stories.Derivation]) -> None:
+def test_tail_coverage_of_the_most_frequent_half(derivations: list[Derivation]) -> None:
     by_frequency = sorted(derivations, key=lambda found: -found.log_probability_nats)
     frequent = by_frequency[: len(by_frequency) // 2]
     rng = np.random.default_rng(0)
     chosen = [frequent[k] for k in rng.choice(len(frequent), 2000, replace=False)]
-    assert stories.tail_coverage(chosen, 2000) < 0.8
+    assert STORIES.tail_coverage(chosen, 2000) < 0.8
 
 
 def test_tail_coverage_and_shares_by_hand() -> None:
-    rare = stories.tail()
-    one = stories.Derivation("", ((rare[0].name, rare[0].option), ("hero", 0)), 0.0)
-    shares = stories.rare_shares([one, one], 4)
+    rare = STORIES.tail()
+    one = Derivation("", ((rare[0].name, rare[0].option), ("hero", 0)), 0.0)
+    shares = STORIES.rare_shares([one, one], 4)
     assert shares[rare[0]] == 0.5
     assert sum(shares.values()) == 0.5
     expected = sum(1 - (1 - choice.probability) ** 4 for choice in rare)
-    assert stories.tail_coverage([one, one], 4) == pytest.approx(1 / expected)
-    assert stories.tail_coverage([], 4) == 0
+    assert STORIES.tail_coverage([one, one], 4) == pytest.approx(1 / expected)
+    assert STORIES.tail_coverage([], 4) == 0
 
 
 def test_bad_numbers_are_named() -> None:
     with pytest.raises(BadParameter, match="-3"):
-        stories.sample(-3, np.random.default_rng(0))
+        STORIES.sample(-3, np.random.default_rng(0))
     with pytest.raises(BadParameter, match="0 texts"):
-        stories.tail_coverage([], 0)
+        STORIES.tail_coverage([], 0)
     with pytest.raises(BadParameter, match="1 texts cannot hold 2"):
-        stories.rare_shares(stories.sample_derivations(2, np.random.default_rng(0)), 1)
+        STORIES.rare_shares(STORIES.sample_derivations(2, np.random.default_rng(0)), 1)
     with pytest.raises(BadParameter, match=r"1\.5"):
-        stories.tail(1.5)
+        STORIES.tail(1.5)
     with pytest.raises(BadParameter, match="no choice"):
-        stories.tail(1e-9)
+        STORIES.tail(1e-9)
 
 
 # --- the fingerprint ----------------------------------------------------------------------------
@@ -509,4 +511,4 @@ def test_fingerprint_sees_every_change() -> None:
     prints = [compile_grammar(grammar).fingerprint() for grammar in others]
     assert len({base, *prints}) == 1 + len(others)
     assert compile_grammar(choice("a", "x", "y", "z")).fingerprint() == base
-    assert stories.fingerprint() == compile_grammar(STORY).fingerprint()
+    assert STORIES.fingerprint() == compile_grammar(story()).fingerprint()

@@ -3,12 +3,13 @@ import math
 import numpy as np
 import pytest
 
-from collapse.language.corpora import stories
-from collapse.language.corpora.stories.corpus import machine
+from collapse.language.corpora.stories import world
 from collapse.language.corpora.stories.derivation import Recogniser, Sampler
 from collapse.language.corpora.stories.grammar import Case, bind, choice, maybe, seq
 from collapse.language.corpora.stories.machine import compile_grammar
 from collapse.language.corpora.stories.refit import refit
+
+STORIES = world("stories")
 
 COIN = compile_grammar(seq("It is ", maybe("side", 0.7, "not "), "so."))
 # What is seen is one choice, in two states: the ending depends on who saw it.
@@ -78,10 +79,10 @@ def test_what_a_sample_does_not_say_shrinks_as_half_a_nat_a_parameter():
 def test_of_the_stories_themselves_too_where_few_choices_are_rare():
     rng = np.random.default_rng(1)
     few, many = (
-        kl_nats(machine(), refit(machine(), stories.sample_derivations(count, rng)))
+        kl_nats(STORIES.machine, refit(STORIES.machine, STORIES.sample_derivations(count, rng)))
         for count in (4_000, 32_000)
     )
-    free = refit(machine(), []).free_parameters
-    assert free == sum({s.name: len(s.edges) - 1 for s in machine().states}.values())
+    free = refit(STORIES.machine, []).free_parameters
+    assert free == sum({s.name: len(s.edges) - 1 for s in STORIES.machine.states}.values())
     assert many == pytest.approx(free / (2 * 32_000), rel=0.25)
     assert few / many == pytest.approx(8, rel=0.3)

@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from collapse.language.corpora import stories
-from collapse.language.corpora.stories.corpus import machine
+from collapse.language.corpora.stories import world
 from collapse.language.corpora.stories.refit import refit
 from collapse.numerics.streams import numpy_stream
 from collapse.parameters.doors import Quality
@@ -17,7 +16,9 @@ from collapse.stages.quality.measures import Measures
 from collapse.stages.quality.origins import measure_origins
 from tests.stages.quality.made_up_artifacts import artifacts
 
-DRAWN = stories.sample(400, np.random.default_rng(0))
+STORIES = world("stories")
+
+DRAWN = STORIES.sample(400, np.random.default_rng(0))
 TEST, HUMAN, FIRST, SECOND = DRAWN[:40], DRAWN[40:160], DRAWN[160:280], DRAWN[280:]
 END = 127
 
@@ -55,7 +56,7 @@ def measured(tmp_path, lineage, spoken, **settings):
     model, measures = Letters(), Measures(np.random.default_rng(2))
     human = token_nll(model, ground().sequences(TEST), batch_size=8)
     parameters = Quality(generation=len(lineage) - 1, **settings)
-    measure_origins(measures, parameters, ground(), model, workspace, human, spoken)
+    measure_origins(measures, parameters, STORIES, ground(), model, workspace, human, spoken)
     tables = [
         list(csv.DictReader((out / name).open())) for name in ("origins.csv", "origins_read.csv")
     ]
@@ -64,8 +65,10 @@ def measured(tmp_path, lineage, spoken, **settings):
 
 def sampling_nats(*read):
     """Of the held-out stories, when these texts were counted."""
-    learnt = refit(machine(), map(stories.recognise, [text for texts in read for text in texts]))
-    told = [stories.recognise(text) for text in TEST]
+    learnt = refit(
+        STORIES.machine, map(STORIES.recognise, [text for texts in read for text in texts])
+    )
+    told = [STORIES.recognise(text) for text in TEST]
     return np.mean([one.log_probability_nats - learnt.log_probability_nats(one) for one in told])
 
 
@@ -77,7 +80,7 @@ def mixed(tmp_path):
 
 
 def test_the_refit_reads_what_was_offered_and_counts_what_is_no_story(tmp_path):
-    spoken = [stories.recognise(text) for text in (*TEST[:3], "Nothing of the kind.")]
+    spoken = [STORIES.recognise(text) for text in (*TEST[:3], "Nothing of the kind.")]
     measures, scores, read = measured(tmp_path, mixed(tmp_path), spoken)
     assert read == [
         {"source": "synthetic_gen1", "texts": "52", "stories": "51"},

@@ -8,36 +8,11 @@ the corpus and the probability of each rare choice are exact.
     machine      the grammar compiled; entropy, counts and probabilities are sums over it
     derivation   choices to text (sampling) and text to choices (recognising)
     tail         the rare choices, and how many of them a sample still shows
-    corpus       all of that for the stories
+    world        all of that for the stories, or those of some plots
 """
 
-from collapse.language.corpora.stories.corpus import (
-    entropy_nats,
-    fingerprint,
-    rare_shares,
-    recognise,
-    sample,
-    sample_derivations,
-    story_count,
-    tail,
-    tail_coverage,
-    vocabulary,
-)
 from collapse.language.corpora.stories.derivation import Derivation
 from collapse.language.corpora.stories.tail import RARE_BELOW, RareChoice
+from collapse.language.corpora.stories.world import World, world
 
-__all__ = [
-    "RARE_BELOW",
-    "Derivation",
-    "RareChoice",
-    "entropy_nats",
-    "fingerprint",
-    "rare_shares",
-    "recognise",
-    "sample",
-    "sample_derivations",
-    "story_count",
-    "tail",
-    "tail_coverage",
-    "vocabulary",
-]
+__all__ = ["RARE_BELOW", "Derivation", "RareChoice", "World", "world"]
