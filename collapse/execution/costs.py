@@ -12,8 +12,8 @@ from collapse.stages.plan import Step
 
 TEXT_TOKENS = 70.0
 """Of a document, before its corpus is known."""
-JUDGE_SIZE = 524_928
-"""Parameters of the corpus's judge."""
+JUDGE_BODY, JUDGE_WIDTH = 393_856, 128
+"""Parameters of the corpus's judge without its vocabulary, and of each entry of that."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,16 @@ def parts_of(step: Step) -> tuple[Part, ...]:
     rest = Part(f"rest of {step.stage}", _REST[step.stage](p), of_model=False)
     if step.stage == "prepare":
         return Part("documents", _DOCUMENT * work.documents_read(p), of_model=False), rest
-    size = JUDGE_SIZE if step.stage == "judge" else work.model_size(step)
+    size = _judge_size(p) if step.stage == "judge" else work.model_size(step)
     # Seconds of training on one token; all else that a model does goes with them.
     token = 9e-6 + 9e-11 * size
     times = _spectra(p) if step.stage == "hessian" else 1
     told = [Part(kind, token * tokens, times) for kind, tokens in _told(step) if tokens]
     return (*told, rest)
+
+
+def _judge_size(p: Any) -> float:
+    return JUDGE_BODY + JUDGE_WIDTH * p.judge_vocabulary
 
 
 def _told(step: Step) -> Iterator[tuple[str, float]]:

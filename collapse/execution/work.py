@@ -13,12 +13,12 @@ from collapse.language.presets import (
     preset_names,
     preset_settings,
 )
-from collapse.language.task_rows import EMBEDDED_ITEMS, chosen_tasks
+from collapse.language.task_rows import EMBEDDED_ITEMS, chosen_tasks, is_embedded
 from collapse.parameters.fields import numbers
 from collapse.parameters.overrides import read_overrides
 from collapse.stages.generation import VALIDATION_DOCUMENTS
 from collapse.stages.hessian import LEAST_STEPS
-from collapse.stages.judge import MOST_EPOCHS, STEPS, TOKENS_PER_STEP
+from collapse.stages.judge import MOST_EPOCHS, TOKENS_PER_STEP
 from collapse.stages.plan import Step
 from collapse.stages.surgery import RANDOM_BASES
 
@@ -170,7 +170,7 @@ def _synthetic_share(p: Any) -> float:
 def judge_steps(p: Any, tokens_per_document: float) -> int:
     """Optimizer steps of the corpus's judge; a small text is not read more than ten times."""
     tokens = p.heldout_documents * tokens_per_document
-    return min(STEPS, max(1, int(MOST_EPOCHS * tokens / TOKENS_PER_STEP)))
+    return min(p.judge_steps, max(1, int(MOST_EPOCHS * tokens / TOKENS_PER_STEP)))
 
 
 def texts(p: Any) -> int:
@@ -204,7 +204,7 @@ def layer_products(p: Any) -> float:
 
 def items(p: Any) -> int:
     """Questions that a benchmark asks, of all weights that it looks at."""
-    of_a_task = min(p.limit, EMBEDDED_ITEMS) if p.task_data == "stories" else p.limit
+    of_a_task = min(p.limit, EMBEDDED_ITEMS) if is_embedded(p.task_data) else p.limit
     # The hub's own sets are larger than ours: without a limit this is too little for them.
     return len(chosen_tasks(p.tasks)) * (of_a_task or EMBEDDED_ITEMS) * (1 + looks_on_the_way(p))
 

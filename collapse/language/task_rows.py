@@ -20,6 +20,8 @@ EMBEDDED = "stories"
 HUB = "hub"
 EMBEDDED_ITEMS = 300
 """Items of an embedded task where no limit is given."""
+OF_SOME_PLOTS = ("lambada", "arithmetic", "squad")
+"""Tasks whose items can be made of the stories of some plots alone."""
 SHOT_POOL = 64
 """Items kept apart from a public set, for examples before a question."""
 
@@ -72,7 +74,7 @@ class TaskItems:
 
     Attributes:
         task: one of `TASK_NAMES`.
-        source: ``stories``, the file, or the hub's name.
+        source: ``stories`` or ``stories:PLOT,...``, the file, or the hub's name.
         rows: what is scored, in the hub's fields.
         shots: other items, for examples before a question.
         seed: that embedded items are drawn with.
@@ -87,13 +89,18 @@ class TaskItems:
     @property
     def is_embedded(self) -> bool:
         """Whether they are in the plain language of the embedded corpus."""
-        return self.source == EMBEDDED
+        return is_embedded(self.source)
 
     @property
     def digest(self) -> str:
         """16 hexadecimal digits of the items in their order."""
         text = json.dumps([self.rows, self.shots], sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def is_embedded(task_data: str) -> bool:
+    """Whether ``task_data`` names the embedded items: ``stories``, or ``stories:PLOT,...``."""
+    return task_data.partition(":")[0] == EMBEDDED
 
 
 def chosen_tasks(names: str) -> tuple[str, ...]:
@@ -118,7 +125,8 @@ def check_items(tasks: Sequence[str], task_data: str) -> str:
 
     Args:
         tasks: names of `TASK_NAMES`.
-        task_data: ``stories``, ``hub``, or a folder of files in the hub's format.
+        task_data: ``stories``, ``stories:PLOT,...``, ``hub``, or a folder of files in the hub's
+            format.
 
     Returns:
         A digest of lm-eval's version and of the files, or of the word where there are none.
@@ -127,7 +135,9 @@ def check_items(tasks: Sequence[str], task_data: str) -> str:
         BadCorpus: a file or the folder is not there, or the hub is out of reach; or a file has no
             item, or one that is malformed.
     """
-    public = {task: PUBLIC[task] for task in tasks if task in PUBLIC and task_data != EMBEDDED}
+    public = {task: PUBLIC[task] for task in tasks if task in PUBLIC and not is_embedded(task_data)}
+    if is_embedded(task_data):
+        check_plots(tasks, task_data)
     running = hashlib.sha256(f"lm_eval {version('lm_eval')}".encode())
     for task, one in public.items():
         if task_data == HUB:
@@ -147,7 +157,8 @@ def task_items(
 
     Args:
         task: one of `TASK_NAMES`.
-        task_data: ``stories``, ``hub``, or a folder of files in the hub's format.
+        task_data: ``stories``, ``stories:PLOT,...``, ``hub``, or a folder of files in the hub's
+            format.
         limit: items at most, drawn without replacement; 0 for all of a public set, or
             `EMBEDDED_ITEMS` of an embedded one.
         with_shots: keep items apart for examples before a question.
@@ -156,8 +167,9 @@ def task_items(
     Raises:
         BadCorpus: the items are out of reach, or one of them is malformed.
     """
-    if task not in PUBLIC or task_data == EMBEDDED:
-        return _embedded(task, limit, with_shots, seed)
+    if task not in PUBLIC or is_embedded(task_data):
+        world = task_data if is_embedded(task_data) else EMBEDDED
+        return _embedded(task, world, limit, with_shots, seed)
     from collapse.numerics.streams import numpy_stream
 
     one = PUBLIC[task]
@@ -184,14 +196,32 @@ def _check_rows(task: str, source: str, rows: Sequence[Row]) -> None:
         check_row(task, row, f"{source}, row {number}")
 
 
-def _embedded(task: str, limit: int, with_shots: bool, seed: int) -> TaskItems:
+def check_plots(tasks: Sequence[str], task_data: str) -> None:
+    """See that tasks can be asked of the stories of some plots.
+
+    Raises:
+        BadCorpus: there is no such plot.
+        BadParameter: a task needs the answers of many plots.
+    """
+    from collapse.language.corpora.stories.world import world
+
+    world(task_data)
+    needy = [task for task in tasks if task not in OF_SOME_PLOTS]
+    if needy and task_data != EMBEDDED:
+        raise BadParameter(
+            f"task_data={task_data}: {needy[0]} needs the stories of all plots; of some there are "
+            f"{', '.join(OF_SOME_PLOTS)}"
+        )
+
+
+def _embedded(task: str, world: str, limit: int, with_shots: bool, seed: int) -> TaskItems:
     from collapse.language.story_tasks import story_items
 
-    rows = story_items(task, "test", limit or EMBEDDED_ITEMS, seed)
-    shots = story_items(task, "dev", SHOT_POOL, seed) if with_shots else []
+    rows = story_items(task, "test", limit or EMBEDDED_ITEMS, seed, world)
+    shots = story_items(task, "dev", SHOT_POOL, seed, world) if with_shots else []
     for number, row in enumerate([*rows, *shots], start=1):
         check_row(task, row, f"embedded {task}, item {number}")
-    return TaskItems(task, EMBEDDED, tuple(rows), tuple(shots), seed)
+    return TaskItems(task, world, tuple(rows), tuple(shots), seed)
 
 
 def _file(task_data: str, one: PublicSet) -> Path:

@@ -33,6 +33,7 @@ from collapse.parameters.groups import (
 from collapse.parameters.probe_groups import (
     Curvature,
     HeadBatch,
+    JudgeTraining,
     Landscape,
     LossBatch,
     Pruning,
@@ -52,10 +53,10 @@ class Prepare(Text, Study):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judge(Text, Study):
+class Judge(JudgeTraining, Text, Study):
     """Train the judge of a corpus: no entry point, but a step before `quality`."""
 
-    OWN = ()
+    OWN = (JudgeTraining,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +88,19 @@ class RecurseStep(Sampling, Recursion, Training, Later, First, Model, Text, Plac
 
 
 @dataclass(frozen=True, kw_only=True)
-class Quality(TextQuality, Sampling, Recursion, Training, Later, First, Model, Text, Place, Study):
+class Quality(
+    TextQuality,
+    JudgeTraining,
+    Sampling,
+    Recursion,
+    Training,
+    Later,
+    First,
+    Model,
+    Text,
+    Place,
+    Study,
+):
     """Measure what a generation knows and says."""
 
     OWN = (Place, Sampling, TextQuality)
@@ -159,6 +172,7 @@ class Report(
     Curvature,
     LossBatch,
     TextQuality,
+    JudgeTraining,
     Sampling,
     Recursion,
     Training,
@@ -177,6 +191,14 @@ class Report(
     )
     seeds: int = setting(2, "seeds, 0 to N-1, each a block of all arms", SEEDS)
     generations: int = setting(3, "last generation of each chain", GENERATIONS)
+    at_ends: str = setting(
+        "",
+        "probes of the study that look at generation 0 and the last one only, separated by commas",
+        Rule(
+            lambda value: set(filter(None, value.split(","))) <= set(PROBES),
+            f"some of {', '.join(PROBES)}, separated by commas",
+        ),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

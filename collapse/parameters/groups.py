@@ -58,8 +58,9 @@ class Text:
 
     corpus: str = setting(
         "stories",
-        "stories, python, python:PACKAGE,..., a path (.txt .jsonl .parquet or a folder of them), "
-        "NAME=PATH+NAME=PATH for one corpus of named parts, or a Hugging Face dataset name",
+        "stories, stories:PLOT,... (only these), python, python:PACKAGE,..., a path (.txt .jsonl "
+        ".parquet or a folder of them), NAME=PATH+NAME=PATH for one corpus of named parts, or a "
+        "Hugging Face dataset name",
         LINE,
         identity=False,  # the content's fingerprint is what counts, not where it lies
     )

@@ -14,7 +14,16 @@ from collapse.parameters.fields import (
     at_least,
     one_of,
     setting,
+    up_to,
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeTraining:
+    """How the judge of a corpus is trained."""
+
+    judge_steps: int = setting(250, "optimizer steps of the judge at most", POSITIVE)
+    judge_vocabulary: int = setting(1024, "entries of the judge's own bpe", up_to(1_000_000))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,8 +137,8 @@ class Tasks:
     task_data: str = setting(
         "stories",
         "items of hellaswag, piqa, siqa, lambada and squad: stories (embedded ones, in the "
-        "language of that corpus), hub, or a folder of files in the hub's format; the other four "
-        "tasks are always embedded",
+        "language of that corpus; stories:PLOT,... for lambada and squad of these), hub, or a "
+        "folder of files in the hub's format; the other four tasks are always embedded",
         LINE,
     )
     limit: int = setting(

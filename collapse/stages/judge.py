@@ -24,8 +24,6 @@ from collapse.stages.workspace import Advance, Workspace, by_increments
 CHECKPOINT = "judge"
 """The folder with its weights and tokenizer; not there where the corpus is too small."""
 PRESET = "pocket"
-VOCABULARY = 1024
-STEPS = 250
 TOKENS_PER_STEP = 2048
 SEQUENCE_LENGTH = 256
 """The whole context of the preset: a judge reads texts in windows of nearly that length."""
@@ -61,12 +59,14 @@ def judge(parameters: Judge, workspace: Workspace) -> Iterator[Measurement]:
         One measurement at step 0; none where the split holds too little text to learn from.
     """
     texts = open_ground(workspace).human.heldout(JUDGE)
-    with workspace.progress("training the judge", STEPS) as advance:
+    with workspace.progress("training the judge", parameters.judge_steps) as advance:
         try:
             card = train_judge(
                 texts,
                 workspace.folder / CHECKPOINT,
                 seed=parameters.study_seed,
+                steps=parameters.judge_steps,
+                vocabulary_size=parameters.judge_vocabulary,
                 device=choose_device(parameters.device),
                 state_folder=workspace.state / "judge",
                 advance=advance,
@@ -83,8 +83,8 @@ def train_judge(
     folder: Path,
     *,
     seed: int,
-    steps: int = STEPS,
-    vocabulary_size: int = VOCABULARY,
+    steps: int,
+    vocabulary_size: int,
     device: torch.device | str = "cpu",
     state_folder: Path | None = None,
     advance: Advance | None = None,

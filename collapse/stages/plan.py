@@ -1,6 +1,6 @@
 """What depends on what: arms x seeds x generations, as ordered steps. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -107,6 +107,7 @@ def plan_chain(
     generation: int,
     probes: Iterable[str] = (),
     probe_from: int = 0,
+    at_ends: Collection[str] = (),
 ) -> Plan:
     """One chain up to a generation, each generation from `probe_from` on with its probes.
 
@@ -118,6 +119,7 @@ def plan_chain(
         generation: the last generation.
         probes: stages to run on the generations.
         probe_from: first generation that is probed.
+        at_ends: probes that look at generation 0 and the last one only.
 
     Raises:
         BadParameter: an unknown arm, or a setting out of range.
@@ -152,7 +154,14 @@ def plan_chain(
         for probe in probes:
             parameters: Any = study.door(PROBE_DOORS[probe], place, arm)
             # What is compared with earlier generations has to be measured on them, too.
-            if g >= probe_from or getattr(parameters, "overlap", False):
+            compares = getattr(parameters, "overlap", False)
+            between = 0 < g < generation and probe in at_ends
+            if between and compares:
+                raise BadParameter(
+                    f"overlap=true compares each generation with the one before it: take {probe} "
+                    "out of at_ends"
+                )
+            if (g >= probe_from and not between) or compares:
                 steps.append(_probe(probe, parameters, chain, g, (own.key, *lineage), judges))
     return Plan(experiment, tuple(steps))
 
@@ -200,6 +209,7 @@ def plan_study(study: StudyFile, given: Mapping[str, Any]) -> Plan:
                 seed=seed,
                 generation=whole.generations,
                 probes=study.probes,
+                at_ends=whole.at_ends.split(","),
             )
             steps |= {step.key: step for step in chain.steps}
     return Plan(experiment_name(study, given), tuple(steps.values()))

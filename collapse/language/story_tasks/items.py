@@ -1,6 +1,6 @@
 """The nine tasks as items in the fields of the public sets."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from functools import cache, partial
 from itertools import islice
@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from collapse.errors import BadParameter
+from collapse.language.corpora.stories.content import PLOTS
+from collapse.language.corpora.stories.world import WHOLE, world
 from collapse.language.story_tasks import families
 from collapse.language.story_tasks.arithmetic import NUMBERS, sums
 from collapse.language.story_tasks.contrast import Family, Item, items
@@ -21,7 +23,9 @@ SPLITS: Mapping[str, str] = {"test": "test", "dev": "validation"}
 StoryItem = dict[str, Any]
 
 
-def story_items(task: str, split: str, count: int = 300, seed: int = 0) -> list[StoryItem]:
+def story_items(
+    task: str, split: str, count: int = 300, seed: int = 0, stories: str = WHOLE
+) -> list[StoryItem]:
     """Items of a task in the language of the stories.
 
     No item's text can be a part of a story (its first sentence says both when it was and what the
@@ -33,6 +37,8 @@ def story_items(task: str, split: str, count: int = 300, seed: int = 0) -> list[
         split: ``test``, or ``dev`` for examples to show before a question.
         count: how many; the first ones are the same whatever the count.
         seed: of the draws.
+        stories: name of the world that they are made of; of some plots there are ``lambada``,
+            ``squad`` and ``arithmetic``.
 
     Returns:
         The items, all different, in the fields of the public set of that name; ``arithmetic``,
@@ -49,13 +55,16 @@ def story_items(task: str, split: str, count: int = 300, seed: int = 0) -> list[
         raise BadParameter(f"split {split!r} is none of {', '.join(SPLITS)}")
     if count < 1:
         raise BadParameter(f"cannot make {count} items; ask for 1 or more")
-    return deepcopy(_made(task, split, count, seed))
+    return deepcopy(_made(task, split, count, seed, world(stories).plots))
 
 
 @cache
-def _made(task: str, split: str, count: int, seed: int) -> list[StoryItem]:
+def _made(
+    task: str, split: str, count: int, seed: int, plots: tuple[str, ...] = tuple(PLOTS)
+) -> list[StoryItem]:
     rng = numpy_stream(seed, "story_tasks", task, split)
-    return list(islice(_MAKERS[task](SPLITS[split], rng), count))
+    recall = {"plots": plots} if task in {"lambada", "squad"} else {}
+    return list(islice(_MAKERS[task](SPLITS[split], rng, **recall), count))
 
 
 def _hellaswag(split: str, rng: np.random.Generator) -> Iterator[StoryItem]:
@@ -91,13 +100,13 @@ def _siqa(split: str, rng: np.random.Generator) -> Iterator[StoryItem]:
         }
 
 
-def _lambada(split: str, rng: np.random.Generator) -> Iterator[StoryItem]:
-    for passage in recalls(split, lambda p: " " not in p.answer, rng):
+def _lambada(split: str, rng: np.random.Generator, plots: Sequence[str]) -> Iterator[StoryItem]:
+    for passage in recalls(split, lambda p: " " not in p.answer, rng, plots):
         yield {"text": f"{passage.context} {passage.stem} {passage.answer}"}
 
 
-def _squad(split: str, rng: np.random.Generator) -> Iterator[StoryItem]:
-    spans = recalls(split, lambda p: p.ends and len(p.mentions) == 1, rng)
+def _squad(split: str, rng: np.random.Generator, plots: Sequence[str]) -> Iterator[StoryItem]:
+    spans = recalls(split, lambda p: p.ends and len(p.mentions) == 1, rng, plots)
     for number, passage in enumerate(spans):
         yield {
             "id": f"{split}-{number}",
@@ -126,7 +135,7 @@ def _of_ten(
     yield from map(fields, items(from_families, 10, split, rng))
 
 
-_MAKERS: Mapping[str, Callable[[str, np.random.Generator], Iterator[StoryItem]]] = {
+_MAKERS: Mapping[str, Callable[..., Iterator[StoryItem]]] = {
     "hellaswag": _hellaswag,
     "piqa": _piqa,
     "siqa": _siqa,

@@ -2,12 +2,13 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 
+from collapse.language.corpora.stories.content import PLOTS
 from collapse.language.corpora.stories.world import WHOLE, world
 from collapse.language.story_tasks.tales import begun_anew, draw_option, scenes, tell_plainly
 from collapse.numerics.streams import numpy_stream
@@ -47,7 +48,10 @@ def _places(word: str, text: str) -> list[int]:
 
 
 def recalls(
-    split: str, may_be: Callable[[Recall], bool], rng: np.random.Generator
+    split: str,
+    may_be: Callable[[Recall], bool],
+    rng: np.random.Generator,
+    plots: Sequence[str] = tuple(PLOTS),
 ) -> Iterator[Recall]:
     """Passages without end, begun as no story begins, all different.
 
@@ -58,12 +62,16 @@ def recalls(
         split: that the text of context, stem and answer belongs to.
         may_be: whether a passage will do.
         rng: drawn from.
+        plots: that are told; where it is not all of them, each equally often.
     """
+    told = [list(PLOTS).index(plot) for plot in plots]
     used: set[str] = set()
     answers = Counter[str]()
     while True:
         hero = draw_option(rng, "hero")
-        plain = _passage(hero, rng)
+        few = len(told) < len(PLOTS)
+        plot = {"plot": told[int(rng.integers(len(told)))]} if few else {}
+        plain = _passage({"hero": hero, **plot}, rng)
         if plain is None or not may_be(plain):
             continue
         # No answer runs ahead of the others, so that always saying the same is right of few.
@@ -77,9 +85,9 @@ def recalls(
             yield replace(plain, context=context)
 
 
-def _passage(hero: int, rng: np.random.Generator) -> Recall | None:
+def _passage(fixed: Mapping[str, int], rng: np.random.Generator) -> Recall | None:
     scene = {name: int(rng.integers(count)) for name, count in scenes().items()}
-    tale = tell_plainly(rng, {**scene, "hero": hero})
+    tale = tell_plainly(rng, {**scene, **fixed})
     found = [
         passage
         for field in _FIELDS

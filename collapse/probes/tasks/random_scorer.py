@@ -68,7 +68,7 @@ def _last_words(items: TaskItems) -> list[str]:
     rows: Sequence[dict[str, Any]] = items.rows
     if items.is_embedded:
         whole = max(EMBEDDED_ITEMS, len(items.rows))
-        rows = story_items(items.task, "test", whole, items.seed)
+        rows = story_items(items.task, "test", whole, items.seed, items.source)
     return sorted({_last(row) for row in rows})
 
 
