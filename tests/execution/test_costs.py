@@ -57,7 +57,7 @@ def test_a_cost_grows_with_the_work(
 
 
 def test_a_larger_model_costs_more_and_what_has_no_model_the_same() -> None:
-    small, large = costs(), costs(preset="qknorm-2m")
+    small, large = (costs(preset=name, preset_overrides="") for name in ("pocket", "qknorm-2m"))
     assert large["baseline"]["training"].cost > 2 * small["baseline"]["training"].cost
     for stage in ("prepare", "judge"):
         assert large[stage] == small[stage]
