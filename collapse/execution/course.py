@@ -174,21 +174,22 @@ class Course:
         with self._lock:
             passed = self._clock() - self._started
             left = self._look()
-            time_left = "" if left is None else f", about {tqdm.format_interval(left)} left"
+            time_left = [] if left is None else [f"about {tqdm.format_interval(left)} left"]
             if not self._bar.disable:
                 self._bar.n = self._share
-                self._bar.set_postfix_str(f"{time_left[2:]}; {self._now(1)}")
+                self._bar.set_postfix_str("; ".join([*time_left, *self._now(1)]))
             elif passed >= self._next or (left is not None and not self._foretold):
                 self._next = passed + max(self.EVERY, self.LATER * passed)
                 self._foretold = self._foretold or left is not None
                 since = f"{int(100 * self._share)}% after {tqdm.format_interval(passed)}"
-                say(f"{self._what}: {since}{time_left}; {self._now(2)}")
+                far = ", ".join([since, *time_left])
+                say(f"{self._what}: " + "; ".join([far, *self._now(2)]))
 
-    def _now(self, most: int) -> str:
+    def _now(self, most: int) -> list[str]:
         """What is at work, in words."""
         at_work = [one.describe() for one in self._works.values() if one.at_work]
         more = [f"{len(at_work) - most} more"] if len(at_work) > most else []
-        return "; ".join([*at_work[:most], *more])
+        return [*at_work[:most], *more]
 
     def _look(self) -> float | None:
         """See what is done, and return the seconds that are left; None where nothing tells."""

@@ -25,7 +25,7 @@ question: Does a chain end on another machine?
 arms: {replace: {}}
 control: replace
 probes: []
-settings: {corpus: stories, preset: pocket}
+settings: {corpus: "stories:lost", preset: pocket}
 """
 
 
