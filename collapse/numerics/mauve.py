@@ -29,6 +29,15 @@ class Mauve:
     reason: str = ""
 
 
+def lacking() -> str:
+    """Which package MAUVE lacks here, and how to install it; empty where it can be measured."""
+    try:
+        import mauve  # noqa: F401
+    except ImportError as error:
+        return f"{error}: pip install -e '.[mauve]' in the repository's root"
+    return ""
+
+
 def mauve(p_NxD: NDArray, q_MxD: NDArray, *, seed: int) -> Mauve:
     """MAUVE of two sets of texts (Pillutla and others 2021), on features that one already has.
 
@@ -64,10 +73,10 @@ def mauve(p_NxD: NDArray, q_MxD: NDArray, *, seed: int) -> Mauve:
     texts = min(len(p_NxD), len(q_MxD))
     if texts < LEAST_TEXTS:
         return Mauve(None, texts, f"{texts} texts a side, and MAUVE needs {LEAST_TEXTS}")
-    try:
-        from mauve import compute_mauve
-    except ImportError as error:
-        return Mauve(None, texts, f"{error}: pip install -e '.[mauve]'")
+    if reason := lacking():
+        return Mauve(None, texts, reason)
+    from mauve import compute_mauve
+
     result = compute_mauve(
         p_features=p_NxD[:texts],
         q_features=q_MxD[:texts],

@@ -18,6 +18,9 @@ from collapse.errors import StoreError
 SYSTEM_BINARIES = "/usr/lib/postgresql"
 SYSTEM_USERS = ("postgres", "nobody")
 OWNER = "collapse"
+PACKAGES = (
+    "`make server` installs what it takes, or pip install -e '.[server]' in the repository's root"
+)
 LONGEST_SOCKET_FOLDER = 85
 """Characters: a socket's whole path has room for 107."""
 
@@ -46,8 +49,18 @@ def find_binaries() -> Path:
     raise StoreError(
         "no PostgreSQL here (looked for initdb on the PATH, in /usr/lib/postgresql and in the "
         "package pgserver): install one, such as `apt-get install postgresql` or "
-        "`.venv/bin/pip install pgserver`"
+        f"{PACKAGES}"
     )
+
+
+def require_driver() -> None:
+    """See that SQLAlchemy can speak to PostgreSQL.
+
+    Raises:
+        StoreError: it cannot, with what to install.
+    """
+    if importlib.util.find_spec("psycopg2") is None:
+        raise StoreError(f"MLflow needs the package psycopg2 for PostgreSQL: {PACKAGES}")
 
 
 @dataclass(frozen=True)
@@ -116,6 +129,7 @@ def running_postgres(folder: Path) -> Iterator[str]:
     Raises:
         StoreError: it cannot be found, made or started.
     """
+    require_driver()
     binaries, who = find_binaries(), account()
     data, socket, log = folder / "postgres", folder / "socket", folder / "postgres.log"
     if len(str(socket)) > LONGEST_SOCKET_FOLDER:

@@ -5,7 +5,7 @@ import pytest
 
 from collapse.errors import BadParameter
 from collapse.numerics import mauve as mauve_module
-from collapse.numerics.mauve import LEAST_TEXTS, human_ceiling, mauve
+from collapse.numerics.mauve import LEAST_TEXTS, human_ceiling, lacking, mauve
 
 
 def cloud(texts, *, seed, shift=0.0, width=8):
@@ -27,6 +27,7 @@ def test_without_the_package_there_is_a_reason(monkeypatch):
     found = mauve(cloud(1000, seed=0), cloud(1000, seed=1), seed=0)
     assert found.score is None
     assert "pip install -e '.[mauve]'" in found.reason
+    assert found.reason == lacking()
 
 
 def test_widths_must_agree():

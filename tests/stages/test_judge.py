@@ -1,4 +1,5 @@
 import json
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -241,6 +242,20 @@ def test_mauve_of_too_few_texts_is_left_out_before_any_work(texts):
     found = judge_mauve(None, texts, texts, seed=0)
     assert found.values == {}
     assert "120 texts a side" in found.left_out["quality/mauve"]
+
+
+def test_mauve_without_its_package_is_left_out_before_any_work_and_said_once(
+    texts, monkeypatch, caplog
+):
+    monkeypatch.setitem(sys.modules, "mauve", None)
+    judged_module._say_once.cache_clear()
+    many = texts * 10
+    for _ in range(2):
+        found = judge_mauve(None, many, many, seed=0)
+        assert found.values == {}
+        assert "pip install -e '.[mauve]'" in found.left_out["quality/mauve"]
+    assert len(caplog.messages) == 1
+    assert "quality/mauve is not measured" in caplog.text
 
 
 def test_mauve_and_its_ceiling_have_as_many_texts(texts, known, monkeypatch):

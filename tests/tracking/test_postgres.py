@@ -32,6 +32,15 @@ def test_no_postgres_is_said_with_the_way_to_one(nothing_here: Path) -> None:
     assert len(str(it.value).splitlines()) == 1
 
 
+def test_no_driver_is_said_with_the_way_to_one(nothing_here: Path) -> None:
+    with (
+        pytest.raises(StoreError, match=r"pip install -e '\.\[server\]'"),
+        postgres.running_postgres(nothing_here / "server"),
+    ):
+        pass
+    assert not (nothing_here / "server").exists()
+
+
 def test_the_newest_of_the_system_goes_before_a_wheel(nothing_here: Path, monkeypatch) -> None:
     wheel = programs(nothing_here / "pgserver" / "pginstall" / "bin")
     spec = SimpleNamespace(origin=str(nothing_here / "pgserver" / "__init__.py"))

@@ -1,15 +1,17 @@
 """Coherence and MAUVE, on the features of the corpus's judge."""
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from collapse.numerics.coherence import neighbour_cosines
-from collapse.numerics.mauve import LEAST_TEXTS, human_ceiling, mauve
+from collapse.numerics.mauve import LEAST_TEXTS, human_ceiling, lacking, mauve
 from collapse.numerics.streams import numpy_stream
 from collapse.parameters.doors import Quality
 from collapse.probes.judge import (
@@ -26,6 +28,8 @@ from collapse.stages.device import choose_device
 from collapse.stages.judge import CHECKPOINT
 from collapse.stages.quality.measures import Measures
 from collapse.stages.workspace import Workspace
+
+LOG = logging.getLogger(__name__)
 
 Floats = NDArray[np.float64]
 
@@ -61,9 +65,14 @@ def measure_judged(
     seed = parameters.study_seed
     spoken = [text for text in samples[:COHERENCE_TEXTS] if text.strip()]
     _keep(measures, judge_coherence(judge, human[:COHERENCE_TEXTS], spoken, seed=seed))
-    with _quiet_faiss():
-        # A model that falls silent has to be seen: empty samples count here.
-        _keep(measures, judge_mauve(judge, human, samples, seed=seed))
+    # A model that falls silent has to be seen: empty samples count here.
+    _keep(measures, judge_mauve(judge, human, samples, seed=seed))
+
+
+@cache
+def _say_once(reason: str) -> None:
+    """A study asks at every generation; a process says it at the first."""
+    LOG.warning("quality/mauve is not measured: %s, then rerun=true", reason)
 
 
 @contextmanager
@@ -176,11 +185,15 @@ def judge_mauve(
     texts = min(len(human), len(samples))
     if texts < LEAST_TEXTS:  # said before features are made in vain
         return _without("quality/mauve", f"{texts} texts a side, and {LEAST_TEXTS} are needed")
+    if reason := lacking():
+        _say_once(reason)
+        return _without("quality/mauve", reason)
     human_NxD, samples_NxD = text_features(judge, human), text_features(judge, samples)
-    scores = {
-        "quality/mauve": mauve(human_NxD, samples_NxD, seed=seed),
-        "quality/mauve_human": human_ceiling(human_NxD, seed=seed, texts=texts),
-    }
+    with _quiet_faiss():
+        scores = {
+            "quality/mauve": mauve(human_NxD, samples_NxD, seed=seed),
+            "quality/mauve_human": human_ceiling(human_NxD, seed=seed, texts=texts),
+        }
     values = {name: one.score for name, one in scores.items() if one.score is not None}
     return Judgement(values, left_out={n: one.reason for n, one in scores.items() if one.reason})
 
