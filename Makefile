@@ -1,5 +1,6 @@
 # make run    a fresh machine: sets up .venv, runs the study quickstart, prints where its report lies
 # make test   a fresh machine: sets up .venv with the developers' packages, passes the tests
+# make test-slow  proofs that take longer: Ray, PostgreSQL, several processes, kills
 # make check  formatter, linter, type checker
 # make bench  measurements beside peers, in one run
 # make lock   requirements.lock and requirements-dev.lock, from pyproject.toml
@@ -14,13 +15,18 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 INSTALL := $(BIN)/pip install -qq --disable-pip-version-check
 
-.PHONY: run test check bench lock mlproject server ui setup setup-dev clean
+.PHONY: run test test-slow check bench lock mlproject server ui setup setup-dev clean
 
 run: setup
 	$(BIN)/python -m entrypoints.experiment --study $(STUDY)
 
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 test: setup-dev
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(PYTEST) -m "not slow"
+
+test-slow: setup-dev
+	$(PYTEST) -m slow
 
 check: setup-dev
 	$(BIN)/ruff format --check .

@@ -16,13 +16,20 @@ import pytest
 
 from analysis.metrics import is_error
 from collapse.parameters.metric_names import require_metric
-from tests.conftest import MICRO, ROOT, environment, of_the_result, open_door
+from tests.conftest import (
+    MICRO,
+    ROOT,
+    empty_store,
+    environment,
+    of_the_result,
+    open_door,
+)
 
 CHAIN = "quickstart.replace.seed0"
-PROBE = "--probe_tokens 256 --probe_parts 2 --probe_vectors 2 --density_steps 2"
+PROBE = "--probe_tokens 256 --probe_parts 2 --probe_vectors 2 --density_steps 2 --probe_texts human"
 LOOKS = [*PROBE.split(), "--tasks", "arithmetic", "--limit", "3", "--samples", "12"]
-MICRO_STUDY = [*MICRO, *LOOKS, "--seeds", "2", "--generations", "2"]
-PART = [*MICRO, *LOOKS, "--seeds", "1", "--generations", "1"]
+MICRO_STUDY = [*MICRO, *LOOKS, "--seeds", "2", "--generations", "1", "--workers", "1"]
+PART = [*MICRO, *LOOKS, "--seeds", "1", "--generations", "1", "--workers", "2"]
 
 
 def client_of(folder: Path) -> mlflow.MlflowClient:
@@ -73,7 +80,7 @@ def test_mlflow_run_as_a_new_user_types_it(tmp_path: Path) -> None:
         ),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
     assert made.returncode == 0, made.stderr
     names = [run.info.run_name for run in runs(tmp_path)]
@@ -86,40 +93,41 @@ def test_mlflow_run_as_a_new_user_types_it(tmp_path: Path) -> None:
     assert launcher.info.status == "FINISHED"
 
 
-LOADERS = {
-    "mlflow": (
-        "import mlflow; mlflow.set_tracking_uri(URI)\n"
-        "pipe = mlflow.transformers.load_model(f'models:/{CHAIN}@gen-2')\n"
-        "model, tokenizer = pipe.model, pipe.tokenizer\n"
-    ),
-    "transformers": (
-        "import mlflow; mlflow.set_tracking_uri(URI)\n"
-        "from transformers import AutoModelForCausalLM, AutoTokenizer\n"
-        "path = mlflow.artifacts.download_artifacts(f'models:/{CHAIN}@gen-2')\n"
-        "model = AutoModelForCausalLM.from_pretrained(path + '/model', trust_remote_code=True)\n"
-        "tokenizer = AutoTokenizer.from_pretrained(path + '/components/tokenizer')\n"
-    ),
-}
+LOADED_ELSEWHERE = """
+import json, sys, mlflow
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+mlflow.set_tracking_uri(sys.argv[1])
+pipe = mlflow.transformers.load_model(f"models:/{sys.argv[2]}@gen-2")
+path = mlflow.artifacts.download_artifacts(f"models:/{sys.argv[2]}@gen-2")
+model = AutoModelForCausalLM.from_pretrained(path + "/model", trust_remote_code=True)
+tokenizer = AutoTokenizer.from_pretrained(path + "/components/tokenizer")
+assert not any(name.split(".")[0] == "collapse" for name in sys.modules)
+said = []
+for model, tokenizer in ((pipe.model, pipe.tokenizer), (model, tokenizer)):
+    ids = tokenizer("Once", return_tensors="pt").input_ids
+    said.append(model.generate(ids, max_new_tokens=5, do_sample=False)[0].tolist())
+print(json.dumps(said))
+"""
 
 
-@pytest.mark.parametrize("loader", LOADERS)
 def test_a_version_loads_where_collapse_was_never_imported(
-    loader: str, micro_chain: Path, tmp_path: Path
+    micro_chain: Path, tmp_path: Path
 ) -> None:
-    code = LOADERS[loader] + (
-        "import sys\n"
-        "assert not any(name.split('.')[0] == 'collapse' for name in sys.modules)\n"
-        "ids = tokenizer('Once', return_tensors='pt').input_ids\n"
-        "print(model.generate(ids, max_new_tokens=5, do_sample=False)[0].tolist())\n"
-    )
-    code = f"URI = 'sqlite:///{micro_chain}/mlflow.db'; CHAIN = '{CHAIN}'\n" + code
+    """By MLflow, and by transformers from the version's files."""
     variables = environment(HF_MODULES_CACHE=str(tmp_path))
     del variables["PYTHONPATH"]
     made = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=variables, capture_output=True, text=True
+        [sys.executable, "-c", LOADED_ELSEWHERE, f"sqlite:///{micro_chain}/mlflow.db", CHAIN],
+        cwd=tmp_path,
+        env=variables,
+        capture_output=True,
+        text=True,
     )
     assert made.returncode == 0, made.stderr
-    assert len(json.loads(made.stdout.strip().splitlines()[-1])) > 5
+    by_mlflow, by_transformers = json.loads(made.stdout.strip().splitlines()[-1])
+    assert len(by_mlflow) > 5
+    assert by_transformers == by_mlflow
 
 
 def test_a_version_is_served_and_answers_a_prompt(micro_chain: Path, tmp_path: Path) -> None:
@@ -156,9 +164,9 @@ def ask(port: int, content: dict) -> bytes:
         json.dumps(content).encode(),
         {"Content-Type": "application/json"},
     )
-    for _ in range(90):
+    for _ in range(600):
         try:
-            return urllib.request.urlopen(request, timeout=30).read()
+            return urllib.request.urlopen(request, timeout=300).read()
         except urllib.error.HTTPError as error:
             raise AssertionError(error.read().decode()) from error
         except OSError:
@@ -195,7 +203,7 @@ def test_arms_of_a_study_stand_on_one_generation_0(undisturbed: Path) -> None:
     assert len([run for run in found if run.info.run_name == "baseline g0"]) == 2
     assert len([run for run in found if run.data.tags["run_kind"] == "chain"]) == 4
     sealed = seals(undisturbed)
-    assert len(sealed) == 12
+    assert len(sealed) == 8
     assert sealed["quickstart.replace.seed0@0"] == sealed["quickstart.fresh.seed0@0"]
     assert sealed["quickstart.replace.seed0@0"] != sealed["quickstart.replace.seed1@0"]
     assert sealed["quickstart.replace.seed0@1"] != sealed["quickstart.fresh.seed0@1"]
@@ -215,27 +223,45 @@ def test_a_claim_may_be_about_whatever_chains_keep(undisturbed: Path) -> None:
 def test_arms_are_offered_equally_many_tokens(undisturbed: Path) -> None:
     numbers = values(undisturbed)
     offered = {
-        numbers[f"quickstart.{arm}.seed{seed}", "text/tokens_offered", generation]
+        numbers[f"quickstart.{arm}.seed{seed}", "text/tokens_offered", 1]
         for arm in ("replace", "fresh")
         for seed in (0, 1)
-        for generation in (1, 2)
     }
     assert len(offered) == 1
 
 
 def test_single_doors_reuse_what_the_study_made(undisturbed: Path) -> None:
-    made = open_door(undisturbed, "recurse_step", "--generation", "2", "--seed", "1", *MICRO)
+    made = open_door(undisturbed, "recurse_step", "--generation", "1", "--seed", "1", *MICRO)
     assert made.returncode == 0, made.stderr
     assert "was there already" in made.stdout
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+WITH_QUALITY = """
+question: Does it go on?
+arms: {replace: {}, fresh: {}}
+control: fresh
+probes: [quality]
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "study"),
+    [
+        pytest.param(signal.SIGKILL, WITH_QUALITY, id="killed"),
+        pytest.param(signal.SIGINT, None, id="interrupted", marks=pytest.mark.slow),
+    ],
+)
 def test_a_killed_study_goes_on_and_ends_in_the_same_bits(
-    number: signal.Signals, undisturbed: Path, tmp_path: Path
+    number: signal.Signals, study: str | None, undisturbed: Path, tmp_path: Path
 ) -> None:
-    """Killed where a worker trains generation 1, with another chain beside it."""
-    study = subprocess.Popen(
-        [sys.executable, "-m", "entrypoints.experiment", *PART],
+    """Killed where one of two workers trains generation 1, with another chain beside it."""
+    words = PART
+    if study:
+        (tmp_path / "quickstart.yaml").write_text(study)
+        words = ["--study", "quickstart.yaml", *PART]
+    (tmp_path / "mlflow.db").write_bytes(empty_store())
+    killed = subprocess.Popen(
+        [sys.executable, "-m", "entrypoints.experiment", *words],
         cwd=tmp_path,
         env=environment(),
         stdout=subprocess.PIPE,
@@ -245,27 +271,27 @@ def test_a_killed_study_goes_on_and_ends_in_the_same_bits(
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     wait_for_run(tmp_path, "recurse_step g1")
-    study.send_signal(number)
-    _, stderr = study.communicate(timeout=300)
-    assert study.returncode != 0
+    killed.send_signal(number)
+    _, stderr = killed.communicate(timeout=600)
+    assert killed.returncode != 0
     if number == signal.SIGINT:
         assert "interrupted" in stderr
-        assert study.returncode == 130
+        assert killed.returncode == 130
         assert not statuses(tmp_path, "RUNNING")
     done_before = len(statuses(tmp_path, "FINISHED"))
     assert done_before >= 2
-    again = open_door(tmp_path, "experiment", *PART)
+    again = open_door(tmp_path, "experiment", *words, "--workers", "1")
     assert again.returncode == 0, again.stderr
     assert not statuses(tmp_path, "RUNNING")
     assert len(seals(tmp_path)) == 4
     assert seals(tmp_path).items() <= seals(undisturbed).items()
-    whole = values(undisturbed)
+    whole, found = values(undisturbed), values(tmp_path)
     part = {key for key in whole if key[0].endswith(".seed0") and key[2] < 2}
-    found = values(tmp_path)
-    assert found.keys() == part
+    assert (found.keys() < part) if study else (found.keys() == part)
+    assert {name for _, name, _ in found} >= {"train/loss_nats", "human/nll_nats"}
     # The resolution at which it is counted is the whole study's.
-    part = {key for key in part if "negative_mass" not in key[1]}
-    assert {key: found[key] for key in part} == {key: whole[key] for key in part}
+    compared = {key for key in found if "negative_mass" not in key[1]}
+    assert {key: found[key] for key in compared} == {key: whole[key] for key in compared}
 
 
 def statuses(folder: Path, status: str) -> list[str]:
@@ -275,7 +301,8 @@ def statuses(folder: Path, status: str) -> list[str]:
 
 
 def wait_for_run(folder: Path, name: str) -> None:
-    for _ in range(1800):
+    deadline = time.monotonic() + 900
+    while time.monotonic() < deadline:
         if (folder / "mlflow.db").exists():
             try:
                 with sqlite3.connect(folder / "mlflow.db", timeout=5) as store:
@@ -285,7 +312,7 @@ def wait_for_run(folder: Path, name: str) -> None:
             except sqlite3.OperationalError:
                 pass  # the tables are still being made
         time.sleep(0.1)
-    raise AssertionError(f"no run {name!r} within three minutes")
+    raise AssertionError(f"no run {name!r} within a quarter of an hour")
 
 
 def test_the_names_that_collapse_hands_out(micro_chain: Path) -> None:

@@ -1,7 +1,7 @@
 """What the chains of the code study measured: one number a chain, by seed and arm."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -98,7 +98,7 @@ def code_tables(record: StudyRecord) -> CodeTables | None:
         record.seeds,
         tuple((arm, seed) for arm in record.arms for seed in record.seeds_of(arm)),
         record.control,
-        tuple(arm for arm in record.arms if alarms(replace(record, arms=(arm,)))),
+        tuple(alarms(record)),
         values,
         completions[planned & (completions["generation"] == record.generations)],
     )

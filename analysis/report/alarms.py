@@ -10,8 +10,8 @@ LEAST_PERPLEXITY = 1.2
 """No text that is worth modelling is told so surely, token by token."""
 
 
-def alarms(record: StudyRecord) -> tuple[str, ...]:
-    """One or two sentences an arm whose likelihoods are not to be believed; none where all are.
+def alarms(record: StudyRecord) -> dict[str, str]:
+    """One or two sentences by each arm whose likelihoods are not to be believed.
 
     A model that sees the tokens it is to predict learns to copy them: its perplexity falls to 1,
     and what it writes is broken (the code study's seed, DESIGN 9). Where nothing leaks and the
@@ -20,18 +20,18 @@ def alarms(record: StudyRecord) -> tuple[str, ...]:
     perplexities = metric_values(record, "human/perplexity")
     leaking = _of_chains(metric_values(record, "train/sees_future") > 0, record)
     too_good = _of_chains(perplexities < LEAST_PERPLEXITY, record)
-    told = []
+    told = {}
     for arm in record.arms:
         best = perplexities[perplexities.index.get_level_values("arm") == arm].min()
         if seeds := leaking.get(arm):
-            told.append(_leak(record, arm, seeds, best))
+            told[arm] = _leak(record, arm, seeds, best)
         elif seeds := too_good.get(arm):
-            told.append(
+            told[arm] = (
                 f"The perplexity of {arm} falls to {best:.3f} on held-out text "
                 f"({_seeds(seeds)}), too good to be true, though no token sees those after it: "
                 "look whether the held-out text stands in the training text."
             )
-    return tuple(told)
+    return told
 
 
 def _of_chains(alarming: pd.Series, record: StudyRecord) -> dict[str, list[int]]:

@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import jinja2
@@ -45,6 +46,7 @@ Picture = tuple[str, str, bytes]
 """Title, caption and PNG of a figure."""
 
 
+@cache
 def environment() -> jinja2.Environment:
     """Where the templates of the page and its sections lie; whatever they are given is escaped."""
     found = jinja2.Environment(
@@ -79,7 +81,7 @@ def render(
         .get_template("report/report.html.j2")
         .render(
             record=record,
-            alarms=alarms(record),
+            alarms=tuple(alarms(record).values()),
             answer=answer(found),
             headline=headline(found),
             verdicts=[(verdict, estimate_in_words(verdict)) for verdict in found],

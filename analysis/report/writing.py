@@ -101,7 +101,7 @@ def markdown_summary(record: StudyRecord, found: Mapping[str, Section] | None = 
     lines = [f"# {record.name}", "", record.question, ""]
     lines += [f"**{sentence}**\n" for sentence in answer(judged)]
     lines += [f"**{headline(judged)}**", ""]
-    lines += [f"**ALARM**: {one}\n" for one in alarms(record)]
+    lines += [f"**ALARM**: {one}\n" for one in alarms(record).values()]
     for verdict in judged:
         lines.append(f"- **{verdict.status}**: {_one_line(verdict.claim.statement)}")
         lines.append(f"  {estimate_in_words(verdict)} {' '.join(verdict.reasons)}".rstrip())

@@ -11,12 +11,14 @@ from collapse.parameters.study import StudyFile, load_study
 from collapse.stages.fingerprint import digest
 from collapse.stages.plan import PROBE_DOORS
 from collapse.tracking import metrics, runs, store
+from tests.conftest import empty_store
 
 
 @pytest.fixture
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StudyFile:
     """Two arms, one of which is asked about 300 tokens; a store of their own."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "mlflow.db").write_bytes(empty_store())
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     store.connect()
     path = tmp_path / "mine.yaml"

@@ -8,6 +8,8 @@ import pytest
 
 from tests.conftest import MICRO, open_door
 
+ALONE = ("--workers", "1")
+
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -40,7 +42,9 @@ settings: {seeds: 1, generations: 2, samples: 12}
 def arms(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("arms")
     (folder / "arms.yaml").write_text(STUDY)
-    made = open_door(folder, "experiment", "--study", "arms.yaml", "--corpus", str(corpus), *MICRO)
+    made = open_door(
+        folder, "experiment", "--study", "arms.yaml", "--corpus", str(corpus), *MICRO, *ALONE
+    )
     assert made.returncode == 0, made.stderr
     (folder / "stdout").write_text(made.stdout)
     return folder
@@ -99,7 +103,7 @@ def test_no_truth_is_measured_where_none_is_known(arms: Path) -> None:
     assert not any(name.startswith("truth/") for name in names)
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_a_chain_that_fails_does_not_take_the_others_along(
     workers: str, corpus: Path, tmp_path: Path
 ) -> None:

@@ -2,23 +2,23 @@
 
 import errno
 import os
+import resource
 import runpy
 import shlex
-import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from collapse.execution import prepared, stage_door, study_door
+from collapse.execution import prepared, stage_door, study_door, task
 from collapse.execution.prepared import prepare_plan
 from collapse.parameters.doors import DOORS
 from collapse.parameters.mlproject import MODULES
-from tests.conftest import MICRO, environment, open_door
+from tests.conftest import MICRO, door_process, environment, open_door
 from tests.execution.bad_input_cases import CALLS, STUDY_FILES, write_files
 
 Call = Callable[[Path, str, list[str]], tuple[object, str]]
@@ -143,23 +143,22 @@ IN_A_PROCESS = [
 @pytest.mark.parametrize(("door", "words"), IN_A_PROCESS)
 def test_a_process_says_one_line_and_ends_with_2(folder: Path, door: str, words: str) -> None:
     before = state(folder)
-    made = open_door(folder, door, *shlex.split(words))
+    made = door_process(folder, door, *shlex.split(words))
     assert made.returncode == 2
     assert made.stdout == ""
     assert "Traceback" not in one_line(made.stderr)
     assert state(folder) == before
 
 
-def test_hub_name_without_network_is_refused_within_two_seconds(tmp_path: Path) -> None:
+def test_hub_name_without_network_is_refused_by_little_code(tmp_path: Path) -> None:
     """The check itself, as seen by a process that may use the network and has none."""
     code = (
-        "import sys, time; from collapse.language.corpora.source import corpus_fingerprint\n"
+        "import sys; from collapse.language.corpora.source import corpus_fingerprint\n"
         "from collapse.errors import BadCorpus\n"
-        "start = time.perf_counter()\n"
         "try: corpus_fingerprint('roneneldan/TinyStories')\n"
         "except BadCorpus as error: print(error)\n"
-        "assert time.perf_counter() - start < 2\n"
-        "assert not {'torch', 'transformers', 'datasets'} & set(sys.modules)\n"
+        # The hub's own client would try again for most of a minute.
+        "assert not {'torch', 'transformers', 'datasets', 'huggingface_hub'} & set(sys.modules)\n"
     )
     variables = environment()
     del variables["HF_HUB_OFFLINE"]
@@ -215,31 +214,23 @@ def test_full_disk_is_said_before_anything_runs(tmp_path: Path, monkeypatch) -> 
         store.connect()
 
 
-def test_disk_that_fills_up_in_the_middle_of_a_stage(tmp_path: Path) -> None:
+def test_disk_that_fills_up_in_the_middle_of_a_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A stage may write no file over 20 KB: its run fails in one line, as on a full disk."""
-    code = (
-        "import resource, sys; from collapse.execution import task\n"
-        "real = task.stage_function\n"
-        "def small(name):\n"
-        "    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))\n"
-        "    import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "    return lambda *a: (yield from lifted(real(name)(*a)))\n"
-        "def lifted(measurements):\n"
-        "    try: yield from measurements\n"
-        "    finally: resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)\n"
-        "task.stage_function = small\n"
-        "sys.argv = ['prepare', *sys.argv[1:]]\n"
-        "from collapse.execution.stage_door import run_stage_door\n"
-        "sys.exit(run_stage_door('prepare'))\n"
-    )
+    real, before = task.stage_function, resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def on_a_small_disk(*given: object) -> Iterator[object]:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+        try:
+            yield from real("prepare")(*given)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    monkeypatch.setattr(task, "stage_function", lambda _: on_a_small_disk)
+    # Python ignores SIGXFSZ by itself: a write that is too much fails.
     words = ["--heldout_documents", "500", "--tokenizer_documents", "300"]
-    made = subprocess.run(
-        [sys.executable, "-c", code, *words, "--vocabulary_size", "300"],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-    )
+    made = open_door(tmp_path, "prepare", *words, "--vocabulary_size", "300")
     assert made.returncode == 2, made.stderr
     assert "cannot be written" in one_line(made.stderr)
     assert running(tmp_path) == 0
@@ -253,21 +244,8 @@ def test_scratch_folder_that_cannot_be_made(tmp_path: Path) -> None:
     assert running(tmp_path) == 0
 
 
-def test_damaged_version_is_named_and_nothing_is_lost(micro_chain: Path, tmp_path: Path) -> None:
-    """The store is moved, so that it still names the files of the first folder: damage those."""
-    folder = tmp_path / "copy"
-    shutil.copytree(micro_chain, folder)
-    with sqlite3.connect(folder / "mlflow.db") as store:
-        for table, column in (
-            ("runs", "artifact_uri"),
-            ("experiments", "artifact_location"),
-            ("logged_models", "artifact_location"),
-            ("model_versions", "storage_location"),
-        ):
-            store.execute(
-                f"update {table} set {column} = replace({column}, ?, ?)",
-                (str(micro_chain), str(folder)),
-            )
+def test_damaged_version_is_named_and_nothing_is_lost(micro_copy: Path) -> None:
+    folder = micro_copy
     weights = sorted(folder.rglob("model.safetensors"), key=lambda path: path.stat().st_mtime)
     for path in weights:
         data = bytearray(path.read_bytes())

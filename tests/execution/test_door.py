@@ -68,7 +68,7 @@ def test_help_may_be_cut_off() -> None:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=900,
     )
     assert ended.stderr == ""
     assert ended.returncode in {0, 128 + signal.SIGPIPE}

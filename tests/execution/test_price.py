@@ -1,5 +1,6 @@
 """The price of a study: its work, what is rehearsed of it, lines, the timetable, and the door."""
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from collapse.errors import BadInput
 from collapse.execution.prepared import Prepared, prepare_plan
+from collapse.execution.price import quote, rehearsal
 from collapse.execution.price.prices import Prices, line_through
 from collapse.execution.price.programme import Rehearsal, Shapes, programme
 from collapse.execution.price.quote import lines_of, missing_steps, quoted
@@ -320,8 +322,8 @@ def test_a_study_whose_training_refuses_its_text_would_not_run(why: str) -> None
     done = {one.key: performed(one) for one in script if one.step.stage == "prepare"}
     failed = Rehearsed(done, failed={trained.key: why})
     if why in {TOO_LONG, UNSUPPORTED}:  # of which the study itself knows nothing
-        quote = quoted(prepared, prepared.plan.steps, script, failed, 1, {})
-        told = "\n".join(lines_of(quote))
+        named = quoted(prepared, prepared.plan.steps, script, failed, 1, {})
+        told = "\n".join(lines_of(named))
         assert "time: at least" in told
         assert "not priced: baseline" in told
         assert ", baseline 0 s" not in told
@@ -343,11 +345,17 @@ def test_steps_that_are_there_are_not_priced(
     assert len(missing_steps(prepared, rerun=True)) == len(prepared.plan.steps)
 
 
-def test_a_dry_run_names_the_price_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_dry_run_names_the_price_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # However slow a machine is, the rehearsals end.
+    patient = functools.partial(rehearsal.rehearse, budget_seconds=3600)
+    monkeypatch.setattr(quote, "rehearse", patient)
+    monkeypatch.setattr(rehearsal, "LONG_ENOUGH_SECONDS", 0.3)
     (tmp_path / "mine.yaml").write_text(
         "arms: {replace: {}, fresh: {}}\ncontrol: fresh\nprobes: [svd_probe]\n"
     )
-    small = ["--seeds", "2", "--generations", "1", "--rank_tokens", "200", "--workers", "2"]
+    small = ["--seeds", "2", "--generations", "1", "--rank_tokens", "200", "--workers", "1"]
     study = ["--study", "mine.yaml", "--dry_run", "true"]
     made = open_door(tmp_path, "experiment", *study, *MICRO, *small)
     assert made.returncode == 0, made.stderr
@@ -358,7 +366,7 @@ def test_a_dry_run_names_the_price_and_leaves_nothing(tmp_path: Path) -> None:
     words = ("tokens trained on", "time:", "of that:", "memory:", "disk:", "rehearsed: 4 of 4")
     for word, line in zip(words, lines[2:], strict=True):
         assert word in line
-    assert "on 2 workers of 1 thread" in made.stdout
+    assert "on 1 worker of 1 thread" in made.stdout
     assert [line.partition(":")[0] for line in made.stderr.splitlines()] == ["power"]
 
 

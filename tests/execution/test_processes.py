@@ -8,13 +8,27 @@ import mlflow
 import pytest
 
 from collapse.tracking.machine import SAMPLING_VARIABLE
-from tests.conftest import MICRO, environment, last_wins, of_the_result
+from tests.conftest import MICRO, environment, last_wins, of_the_result, open_door
 
+pytestmark = pytest.mark.slow
 CHAIN = "quickstart.replace.seed0"
 TORCHRUN = [
     *(sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"),
     *("--rdzv_backend", "c10d", "--rdzv_endpoint", "localhost:0", "-m"),
 ]
+
+
+def torchrun(
+    folder: Path, door: str, *words: str, **more: str
+) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [*TORCHRUN, f"entrypoints.{door}", *words],
+        cwd=folder,
+        env=environment(**more),
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
 
 
 def alone_and_together(
@@ -25,15 +39,13 @@ def alone_and_together(
     The machine is sampled so often that it has values in every stage, as on a slow one.
     """
     found = []
-    for launch, name in (([sys.executable, "-m"], "alone"), (TORCHRUN, "together")):
-        made = subprocess.run(
-            [*launch, words[0], *last_wins(*words[1:]), "--name", name],
-            cwd=folder,
-            env=environment(**{SAMPLING_VARIABLE: "0.1"}),
-            capture_output=True,
-            text=True,
-            timeout=900,
-        )
+    often = {SAMPLING_VARIABLE: "0.1"}
+    for name in ("alone", "together"):
+        asked = [*last_wins(*words[1:]), "--name", name]
+        if name == "alone":
+            made = open_door(folder, words[0], *asked, **often)
+        else:
+            made = torchrun(folder, words[0], *asked, **often)
         assert made.returncode == 0, made.stderr
         client = mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db")
         experiment = client.get_experiment_by_name(name).experiment_id
@@ -48,14 +60,7 @@ def measured(metrics: dict[str, float]) -> dict[str, float]:
 
 
 def test_two_processes_keep_one_set_of_books(micro_chain: Path, tmp_path: Path) -> None:
-    made = subprocess.run(
-        [*TORCHRUN, "entrypoints.quality", "--generation", "1", *MICRO, "--samples", "9"],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    made = torchrun(tmp_path, "quality", "--generation", "1", *MICRO, "--samples", "9")
     assert made.returncode == 0, made.stderr
     alone, together = (
         mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db") for folder in (micro_chain, tmp_path)
@@ -82,7 +87,7 @@ def test_two_processes_see_the_spectrum_of_one(tmp_path: Path) -> None:
         "--probe_vectors",
         "2",
     ]
-    words = ["entrypoints.hessian", "--generation", "0", *MICRO, *probe]
+    words = ["hessian", "--generation", "0", *MICRO, *probe]
     found = alone_and_together(tmp_path, words, ["hessian g0"])
     for name in ("lambda_max", "lambda_min", "trace", "loss_nats", "lambda_max_data_se"):
         alone, together = (values[f"hessian/human/{name}"] for (values,) in found)
@@ -92,7 +97,7 @@ def test_two_processes_see_the_spectrum_of_one(tmp_path: Path) -> None:
 def test_two_processes_write_and_judge_what_one_does(tmp_path: Path) -> None:
     """They share prompts and texts; the judge of both is trained by both."""
     few = ["--heldout_documents", "100", "--samples", "9", "--prompts", "4", "--intervals", "false"]
-    words = ["entrypoints.quality", "--generation", "0", *MICRO, *few]
+    words = ["quality", "--generation", "0", *MICRO, *few]
     found = alone_and_together(tmp_path, words, ["judge", "quality g0"])
     judges, quality = zip(*found, strict=True)
     assert judges[0]["judge/tokens"] == judges[1]["judge/tokens"] > 0
@@ -102,7 +107,7 @@ def test_two_processes_write_and_judge_what_one_does(tmp_path: Path) -> None:
 
 
 def test_two_processes_answer_what_one_does(tmp_path: Path) -> None:
-    words = ["entrypoints.benchmark", "--generation", "0", *MICRO, "--limit", "15"]
+    words = ["benchmark", "--generation", "0", *MICRO, "--limit", "15"]
     (alone,), (together,) = alone_and_together(tmp_path, words, ["benchmark g0"])
     assert len(alone) > 30
     assert together == pytest.approx(alone, rel=1e-3)

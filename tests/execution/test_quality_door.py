@@ -10,6 +10,7 @@ import mlflow
 import pytest
 
 from collapse.language.code_prompts import CODE_PROMPTS
+from collapse.stages import judge
 from tests.conftest import MICRO, open_door
 
 ASKED = ("--samples", "24", "--prompts", "6", "--prompt_tokens", "8", "--generation", "1")
@@ -26,8 +27,10 @@ def looked_at(folder: Path, *words: str) -> Any:
 
 @pytest.fixture(scope="module")
 def stories(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """With held-out text enough to train a judge."""
-    return looked_at(tmp_path_factory.mktemp("stories"), "--heldout_documents", "200")
+    """With held-out text enough to train a judge, who reads it once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(judge, "MOST_EPOCHS", 1)
+        return looked_at(tmp_path_factory.mktemp("stories"), "--heldout_documents", "200")
 
 
 @pytest.fixture(scope="module")

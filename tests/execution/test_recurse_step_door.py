@@ -1,7 +1,7 @@
 """`recurse_step --generation 2` on an empty store, looked at through MLflow's own client."""
 
+import errno
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +9,8 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from tests.conftest import MICRO, environment, open_door
+from collapse.execution import task
+from tests.conftest import MICRO, door_process, empty_store, environment, open_door
 
 CHAIN = "quickstart.replace.seed0"
 
@@ -123,9 +124,8 @@ def test_versions_have_aliases_and_lineage_down_to_the_human_text(
     assert "parent_version" not in versions[0].tags
 
 
-def test_second_call_reuses_and_rerun_does_not(micro_chain: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "copy"
-    shutil.copytree(micro_chain, folder)
+def test_second_call_reuses_and_rerun_does_not(micro_copy: Path) -> None:
+    folder = micro_copy
     again = open_door(folder, "recurse_step", "--generation", "2", *MICRO)
     assert again.returncode == 0, again.stderr
     assert "was there already" in again.stdout
@@ -141,7 +141,8 @@ def test_second_call_reuses_and_rerun_does_not(micro_chain: Path, tmp_path: Path
 
 def test_same_parameters_give_the_same_bits(micro_chain: Path, tmp_path: Path) -> None:
     """Another store, another process, another working folder: the same files."""
-    again = open_door(tmp_path, "recurse_step", "--generation", "2", *MICRO)
+    (tmp_path / "mlflow.db").write_bytes(empty_store())
+    again = door_process(tmp_path, "recurse_step", "--generation", "2", *MICRO)
     assert again.returncode == 0, again.stderr
     seals = [
         by_name(mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db"))["recurse_step g2"].data.tags[
@@ -164,12 +165,10 @@ def test_required_ancestors_are_named_and_nothing_is_made(tmp_path: Path) -> Non
     assert client.get_experiment_by_name("quickstart") is None
 
 
-def test_quality_of_any_generation(micro_chain: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "copy"
-    shutil.copytree(micro_chain, folder)
-    made = open_door(folder, "quality", "--generation", "1", "--samples", "16", *MICRO)
+def test_quality_of_any_generation(micro_copy: Path) -> None:
+    made = open_door(micro_copy, "quality", "--generation", "1", "--samples", "16", *MICRO)
     assert made.returncode == 0, made.stderr
-    client = mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    client = mlflow.MlflowClient(f"sqlite:///{micro_copy}/mlflow.db")
     metrics = by_name(client)["quality g1"].data.metrics
     wanted = {
         "human/nll_nats",
@@ -189,19 +188,24 @@ def test_quality_of_any_generation(micro_chain: Path, tmp_path: Path) -> None:
     assert (mirrored.step, mirrored.value) == (1, metrics["human/nll_nats"])
 
 
-def test_a_rerun_runs_though_an_earlier_call_could_not_hand_over(tmp_path: Path) -> None:
+def test_a_rerun_runs_though_an_earlier_call_could_not_hand_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nor does a call after one that was killed take the half of what that one made for whole."""
+    small = MICRO[:6]
 
-    def prepare(patch: str, *words: str) -> int:
-        code = "import os, runpy; from collapse.execution import task\n" + patch
-        code += "\nrunpy.run_module('entrypoints.prepare', run_name='__main__')"
-        return subprocess.run(
-            [sys.executable, "-c", code, *MICRO[:6], *words], cwd=tmp_path, env=environment()
-        ).returncode
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
 
-    assert prepare("def full(*_): raise OSError(28, 'no space left')\ntask._keep = full") != 0
-    assert prepare("task._run_stage = lambda *_: os._exit(9)", "--rerun", "true") == 9
-    assert prepare("") == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(task, "_keep", full)
+        assert open_door(tmp_path, "prepare", *small).returncode == 2
+    code = "import os, runpy; from collapse.execution import task\n"
+    code += "task._run_stage = lambda *_: os._exit(9)\n"
+    code += "runpy.run_module('entrypoints.prepare', run_name='__main__')"
+    killed = [sys.executable, "-c", code, *small, "--rerun", "true"]
+    assert subprocess.run(killed, cwd=tmp_path, env=environment()).returncode == 9
+    assert open_door(tmp_path, "prepare", *small).returncode == 0
     client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     first, last = runs(client)
     assert (first.info.status, last.info.status) == ("FAILED", "FINISHED")
@@ -211,7 +215,7 @@ def test_a_rerun_runs_though_an_earlier_call_could_not_hand_over(tmp_path: Path)
 
 
 def test_a_chain_that_nothing_could_be_made_for_is_no_finished_one(tmp_path: Path) -> None:
-    made = open_door(tmp_path, "experiment", *MICRO, "--vocabulary_size", "60000")
+    made = open_door(tmp_path, "experiment", *MICRO, "--vocabulary_size", "60000", "--workers", "1")
     assert made.returncode == 2, made.stderr
     client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     chain = by_name(client)[CHAIN]

@@ -40,7 +40,7 @@ def door(folder: Path, name: str, text: str, *words: str) -> subprocess.Complete
 @pytest.fixture(scope="module")
 def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("taught")
-    made = door(folder, "experiment", STUDY)
+    made = door(folder, "experiment", STUDY, "--workers", "1")
     assert made.returncode == 0, made.stderr
     (folder / "stdout").write_text(made.stdout)
     return folder

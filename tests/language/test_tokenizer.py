@@ -195,7 +195,7 @@ def test_threads_neither_warn_nor_change_bits() -> None:
             env={**kept, **setting},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=900,
         )
         assert done.returncode == 0, done.stderr
         assert "parallelism" not in done.stderr

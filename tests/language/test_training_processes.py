@@ -82,7 +82,7 @@ def test_a_killed_run_ends_in_the_same_bits(tmp_path):
     ended = subprocess.run(
         [sys.executable, script(tmp_path, KILLED), str(states), str(torch.get_num_threads())],
         env=environment(),
-        timeout=120,
+        timeout=900,
     )
     assert ended.returncode == -signal.SIGKILL
     assert [p.name for p in sorted(states.iterdir())] == ["step-000000005.pt", "step-000000010.pt"]
@@ -103,14 +103,14 @@ def test_a_killed_run_ends_in_the_same_bits(tmp_path):
 OF_THE_MACHINE = {"train/tokens_per_second", "train/seconds", "train/micro_batch"}
 
 
-@pytest.mark.parametrize("micro_batch", [0, 1])
+@pytest.mark.parametrize("micro_batch", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_two_processes_give_the_losses_of_one(tmp_path, micro_batch):
     """Five sequences a step: one process takes two, the other three, at once or one by one."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     ended = subprocess.run(
         [*command, script(tmp_path, SHARED), str(tmp_path), str(micro_batch)],
         env=environment(),
-        timeout=180,
+        timeout=900,
         capture_output=True,
         text=True,
     )
@@ -168,7 +168,7 @@ def in_pieces(folder, text):
     return subprocess.run(
         [sys.executable, "-m", *launch, script(folder, text), str(folder)],
         env=environment(),
-        timeout=180,
+        timeout=900,
         capture_output=True,
         text=True,
     )
@@ -184,6 +184,7 @@ def pieces(tmp_path_factory):
 
 
 # Muon orthogonalises in bfloat16, which knows three digits.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("optimizer", "digits", "moved"), [("adamw", 1e-4, 1e-5), ("muon", 5e-3, 5e-3)]
 )
@@ -218,6 +219,7 @@ def test_a_model_in_pieces_is_trained_as_a_whole_one(pieces, optimizer, digits, 
     assert second["shown"] == []
 
 
+@pytest.mark.slow
 def test_a_training_in_pieces_goes_on_to_the_same_bits(pieces):
     """Broken off after step 12, gone on with from the state of step 10."""
     for one in pieces:
@@ -240,6 +242,7 @@ torch.distributed.destroy_process_group()
 """
 
 
+@pytest.mark.slow
 def test_what_cannot_be_trained_in_pieces_is_refused(tmp_path):
     ended = in_pieces(tmp_path, REFUSED)
     assert ended.returncode == 0, ended.stderr[-2000:]
@@ -264,6 +267,7 @@ torch.distributed.destroy_process_group()
 """
 
 
+@pytest.mark.slow
 def test_processes_with_different_texts_are_stopped(tmp_path):
     run = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
@@ -273,7 +277,7 @@ def test_processes_with_different_texts_are_stopped(tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=900,
     )
     for rank in (0, 1):
         said = (tmp_path / f"error{rank}").read_text()

@@ -45,6 +45,7 @@ def test_the_bound_is_that_of_the_tournament() -> None:
 
 
 @pytest.mark.parametrize(("runs", "unbeaten"), [(9, 0), (14, 1)])
+@pytest.mark.slow
 def test_healthy_runs_seldom_ever_alarm_whatever_they_do(runs: int, unbeaten: int) -> None:
     generator, trials = numpy_stream(1, "null", runs), 2000
     alarms = 0
@@ -57,6 +58,7 @@ def test_healthy_runs_seldom_ever_alarm_whatever_they_do(runs: int, unbeaten: in
     assert alarms >= stats.binom.ppf(0.0001, trials, 0.6 * (unbeaten + 1) / (runs + 1))
 
 
+@pytest.mark.slow
 def test_the_bound_is_over_the_draw_of_the_healthy_runs_too() -> None:
     """Of one set of 9 the chance is about Beta(1, 9): three sets in ten have more than 12.5 %."""
     generator, chances = numpy_stream(5, "one draw"), []

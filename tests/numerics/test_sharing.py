@@ -59,12 +59,13 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, object]]:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=900,
     )
     assert made.returncode == 0, made.stderr[-2000:]
     return [json.loads(Path(folder / f"{rank}.json").read_text()) for rank in range(3)]
 
 
+@pytest.mark.slow
 def test_three_share_five_items_and_all_have_all_results(found: list[dict[str, object]]) -> None:
     for rank, one in enumerate(found):
         assert one["place"] == [rank, 3]
@@ -78,6 +79,7 @@ def test_three_share_five_items_and_all_have_all_results(found: list[dict[str, o
         assert told[:2] == [list(range(rank, 5, 3)), [7] if rank == 0 else []]
 
 
+@pytest.mark.slow
 def test_one_may_work_alone_among_others(found: list[dict[str, object]]) -> None:
     assert found[1]["alone"] == [[0, 1], [0, 1, 4], 1.0]
     assert "alone" not in found[0]

@@ -117,6 +117,7 @@ def test_errors_are_the_exact_jackknife_to_first_order(shares: np.ndarray) -> No
 
 
 @pytest.mark.parametrize("sizes", [[16] * 8, [4, 4, 8, 8, 16, 24, 32, 32]])
+@pytest.mark.slow
 def test_errors_are_those_that_other_data_shows(sizes: list[int]) -> None:
     """Parts drawn anew: the root mean square error is the true standard deviation."""
     rng = np.random.default_rng(1)

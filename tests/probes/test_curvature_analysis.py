@@ -127,6 +127,7 @@ def test_sensitivity_needs_certified_outliers(operator: DenseOperator) -> None:
     assert whole.bulks[10].bulk_width.value == pytest.approx(rest.std(), rel=0.1)
 
 
+@pytest.mark.slow
 def test_errors_over_data_are_of_the_size_that_other_data_shows() -> None:
     """Microbatches drawn anew many times: how far lambda_max moves is what the error says."""
     rng = np.random.default_rng(3)

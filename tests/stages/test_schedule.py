@@ -186,7 +186,7 @@ def test_a_kill_loses_no_point(scheduled: Path, prepared: Path, tmp_path: Path) 
     ended = subprocess.run(
         [sys.executable, "-c", KILLED, str(tmp_path), str(prepared)],
         env=environment(),
-        timeout=120,
+        timeout=900,
         capture_output=True,
         text=True,
     )

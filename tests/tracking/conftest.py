@@ -6,16 +6,19 @@ from pathlib import Path
 import pytest
 
 from collapse.tracking import store
+from tests.conftest import empty_store
 
 _numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
 def sqlite_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    path.write_bytes(empty_store())
+    return f"sqlite:///{path}"
 
 
-@pytest.fixture(params=["sqlite", "server"])
+@pytest.fixture(params=["sqlite", pytest.param("server", marks=pytest.mark.slow)])
 def store_uri(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> str:

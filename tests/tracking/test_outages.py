@@ -67,9 +67,9 @@ def history(run_id: str, name: str = LOSS) -> list[tuple[int, float]]:
 
 
 def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while not condition():
-        assert time.monotonic() < deadline, "not within a minute"
+        assert time.monotonic() < deadline, "not within ten minutes"
         time.sleep(0.01)
 
 
@@ -178,7 +178,7 @@ def test_an_outbox_survives_a_kill(label, store_uri: str, tmp_path: Path) -> Non
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, run_id, str(tmp_path / "outbox")],
         env=environment(MLFLOW_TRACKING_URI=store_uri),
-        timeout=100,
+        timeout=900,
     )
     assert killed.returncode == -9
     with (tmp_path / "outbox").open("a") as file:

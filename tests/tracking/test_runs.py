@@ -169,33 +169,43 @@ def test_failures_of_the_store_are_told_from_mistakes_of_ours() -> None:
 RACER = """
 import sys, time
 from collapse.tracking import runs
-run_id, start = sys.argv[1], float(sys.argv[2])
+run_id = sys.argv[1]
 runs.client().get_run(run_id)
-for k in range(40):
-    while time.time() < start + 0.1 * k:
+print("ready", flush=True)
+start = float(input())
+for k in range(20):
+    while time.time() < start + 0.05 * k:
         pass
     runs.log_dataset(run_id, f"text{k}", "training", "0123", 5, "")
 """
 
 
+@pytest.mark.slow
 def test_two_processes_may_log_one_text_at_once(label, store_uri: str, tmp_path: Path) -> None:
     made = [runs.open_run(label).info.run_id for _ in range(2)]
-    start = time.time() + 6
     racers = [
         subprocess.Popen(
-            [sys.executable, "-c", RACER, run_id, str(start)],
+            [sys.executable, "-c", RACER, run_id],
             cwd=tmp_path,
             env=environment(MLFLOW_TRACKING_URI=store_uri),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
         for run_id in made
     ]
     for racer in racers:
-        _, complaint = racer.communicate(timeout=100)
+        assert racer.stdout.readline() == "ready\n", racer.communicate()[1]
+    start = f"{time.time() + 0.5}\n"
+    for racer in racers:
+        racer.stdin.write(start)
+        racer.stdin.flush()
+    for racer in racers:
+        _, complaint = racer.communicate(timeout=600)
         assert racer.returncode == 0, complaint
     for run_id in made:
-        assert len(runs.client().get_run(run_id).inputs.dataset_inputs) == 40
+        assert len(runs.client().get_run(run_id).inputs.dataset_inputs) == 20
 
 
 def test_another_failure_to_log_a_text_is_not_tried_again(label, monkeypatch) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from collapse.errors import StoreError
 from collapse.tracking.store import as_guest, connect
-from tests.conftest import environment
+from tests.conftest import empty_store, environment, fill_tables
 
 
 @pytest.mark.parametrize("uri", ["nonsense", "htp://localhost:5000", "sqlite:///", "file:/tmp/x"])
@@ -26,6 +26,8 @@ def test_a_guest_leaves_a_notebook_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    empty_store()
+    monkeypatch.setattr("mlflow.store.db.utils._initialize_tables", fill_tables)
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "GIT_PYTHON_REFRESH"):
         monkeypatch.delenv(name, raising=False)
     for uri in (None, f"sqlite:///{tmp_path}/own.db"):
@@ -44,6 +46,7 @@ def test_a_guest_leaves_a_notebook_as_it_was(
     assert (tmp_path / "own.db").is_file()
 
 
+@pytest.mark.slow
 def test_three_may_open_a_new_store_at_once(tmp_path: Path) -> None:
     openers = [
         subprocess.Popen(
@@ -55,5 +58,5 @@ def test_three_may_open_a_new_store_at_once(tmp_path: Path) -> None:
         )
         for _ in range(3)
     ]
-    said = [one.communicate(timeout=180)[1] for one in openers]
+    said = [one.communicate(timeout=900)[1] for one in openers]
     assert [one.returncode for one in openers] == [0, 0, 0], said

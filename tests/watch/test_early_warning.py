@@ -21,6 +21,7 @@ import collapse
 from collapse.errors import BadInput, BadModel, BadParameter
 from collapse.numerics.streams import numpy_stream
 from collapse.watch import indicators, taking, telling, undisturbed
+from tests.conftest import empty_store
 from tests.watch.made_up_training import (
     VOCABULARY,
     fixed_batch,
@@ -530,6 +531,7 @@ def test_other_processes_than_the_first_neither_look_nor_save(tmp_path: Path) ->
 
 def test_all_is_logged_to_the_active_run(tmp_path: Path) -> None:
     previous = mlflow.get_tracking_uri()
+    (tmp_path / "mlflow.db").write_bytes(empty_store())
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
     try:
         with mlflow.start_run() as run:

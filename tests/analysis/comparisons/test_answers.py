@@ -79,6 +79,7 @@ def test_a_study_of_twenty_seeds_is_corrected_by_holm() -> None:
     assert {one.n_seeds for one in found} == {20}
 
 
+@pytest.mark.slow
 def test_nothing_is_found_where_nothing_is_planted() -> None:
     """Higher or lower in made-up families of eleven comparisons without a single effect."""
     drawn, wrong = np.random.default_rng(2), 0

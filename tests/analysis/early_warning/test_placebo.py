@@ -70,6 +70,7 @@ def test_a_chain_with_a_hole_is_left_out() -> None:
     assert found["calibration_seeds"][0] == "0 1 2 3 5 6 7 8 9"
 
 
+@pytest.mark.slow
 def test_false_alarms_of_the_rule_of_whole_runs_keep_the_bound_and_are_no_constant() -> None:
     """200 studies, of each the first rotation: one chain that is judged by nine others."""
     alarms = [

@@ -73,6 +73,7 @@ def test_shifting_and_stretching_the_values_changes_no_p() -> None:
     assert other.slope.p == pytest.approx(one.slope.p, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_null_rate_of_t_is_kept_and_that_of_walds_test_is_not() -> None:
     drawn, p, reported = np.random.default_rng(2), [], []
     for _ in range(50):

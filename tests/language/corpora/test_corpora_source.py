@@ -1,7 +1,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import ModuleType
 
@@ -109,7 +108,7 @@ def test_check_of_a_large_corpus_stops(tmp_path: Path) -> None:
 
 
 def test_faults_are_found_before_anything_heavy_is_imported(tmp_path: Path) -> None:
-    """Each within two seconds, in a process of its own."""
+    """In a process of its own; what asks the hub at length is not loaded."""
     (tmp_path / "bad.jsonl").write_text('{"text": "a"}\n{"text"\n')
     (tmp_path / "column.jsonl").write_text('{"body": "a"}\n')
     (tmp_path / "empty.txt").write_text("")
@@ -117,26 +116,22 @@ def test_faults_are_found_before_anything_heavy_is_imported(tmp_path: Path) -> N
     names = ["bad.jsonl", "column.jsonl", "empty.txt", "table.csv", "none.parquet", "unknown"]
     names += ["python:no-such-package", "nobody/no-such-dataset"]
     code = f"""
-import sys, time
+import sys
 sys.path.insert(0, {str(ROOT)!r})
 from collapse.errors import BadCorpus
 from collapse.language.corpora.source import corpus_fingerprint
 for name in {names!r}:
-    start = time.monotonic()
     try:
         corpus_fingerprint(name)
     except BadCorpus as error:
-        print(round(time.monotonic() - start, 3), error)
+        print(error)
 heavy = {{"torch", "transformers", "datasets", "mlflow", "scipy"}} & set(sys.modules)
 assert not heavy, heavy
 """
     environment = {"HF_HUB_OFFLINE": "1", "PATH": "/usr/bin"}
-    start = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert len(lines) == len(names), lines
-    assert time.monotonic() - start < 8
-    assert all(float(line.split(" ", 1)[0]) < 2 for line in lines), lines
