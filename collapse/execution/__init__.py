@@ -11,6 +11,7 @@ alike       one way of measuring for all that is compared
 kept        what a stage made before it was handed over
 processes   several processes on one stage
 scratch     what this machine keeps between processes, and locks
-progress    what a person sees meanwhile
+work        how much work a step is; costs: what its parts cost beside each other
+course      what a person sees meanwhile; progress: how far a stage says that it is
 load        a generation out of the registry, for a notebook
 """

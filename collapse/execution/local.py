@@ -11,6 +11,7 @@ from multiprocessing import get_context
 from multiprocessing.queues import SimpleQueue
 
 from collapse.errors import StoreError
+from collapse.execution.progress import Told
 from collapse.execution.task import Outcome, Task, run_task
 from collapse.stages.device import GPU_VARIABLE
 from collapse.tracking.store import silence
@@ -28,14 +29,16 @@ class LocalCrew:
         places = context.SimpleQueue()
         for place in range(size):
             places.put(place)
+        self._told: SimpleQueue[tuple[int, tuple[Told, ...]]] = context.SimpleQueue()
         self._pool = ProcessPoolExecutor(
-            size, context, initializer=_enter_worker, initargs=(os.getpid(), places)
+            size, context, initializer=_enter_worker, initargs=(os.getpid(), places, self._told)
         )
 
     def submit(self, task: Task) -> int:
         """Hand out a task, and return its number."""
         self._submitted += 1
-        self._running[self._pool.submit(run_task, task)] = (self._submitted, task.step.key)
+        future = self._pool.submit(_work, self._submitted, task)
+        self._running[future] = (self._submitted, task.step.key)
         return self._submitted
 
     def finished(self, seconds: float) -> Iterator[tuple[int, Outcome | Exception]]:
@@ -59,6 +62,11 @@ class LocalCrew:
             except Exception as error:
                 yield number, error
 
+    def told(self) -> Iterator[tuple[int, tuple[Told, ...]]]:
+        """How far tasks have come, as they told since this was asked the last time."""
+        while not self._told.empty():
+            yield self._told.get()
+
     def stop(self) -> None:
         """Interrupt the workers, so that each closes its run as KILLED."""
         for process in list((self._pool._processes or {}).values()):
@@ -70,8 +78,23 @@ class LocalCrew:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _enter_worker(parent: int, places: "SimpleQueue[int]") -> None:
+def _work(number: int, task: Task) -> Outcome:
+    """Run a task, and tell the parent how far it has come."""
+    return run_task(task, lambda told: _told.put((number, told)))
+
+
+_told: "SimpleQueue[tuple[int, tuple[Told, ...]]]"
+"""To the parent, in a worker."""
+
+
+def _enter_worker(
+    parent: int,
+    places: "SimpleQueue[int]",
+    told: "SimpleQueue[tuple[int, tuple[Told, ...]]]",
+) -> None:
     """A worker takes a GPU of its own, ends with its parent, however, and leaves Ctrl-C to it."""
+    global _told
+    _told = told
     os.environ[GPU_VARIABLE] = str(places.get())
     silence()
     signal.signal(signal.SIGINT, signal.SIG_IGN)

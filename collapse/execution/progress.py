@@ -1,105 +1,97 @@
-"""What a person sees while something runs: bars where somebody looks, and single lines."""
+"""How far a step has come, as its stage tells it; and single lines for a person."""
 
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
-
-from tqdm import tqdm
+from dataclasses import dataclass, replace
 
 from collapse.stages.workspace import Advance
 
 
-@contextmanager
-def bar(what: str, total: int) -> Iterator[Advance]:
-    """A bar with the time left; it goes away when it is done."""
-    with tqdm(total=total or None, desc=what, leave=False, disable=not sys.stderr.isatty()) as one:
+@dataclass(frozen=True)
+class Told:
+    """How far a part of a step has come; times are seconds since the step began.
 
-        def advance(done: int) -> None:
-            one.update(done)
-
-        yield advance
-
-
-@dataclass
-class Kind:
-    """Steps of one kind: their weights, and what they took."""
-
-    weight: int = 0
-    done: int = 0
-    worked: int = 0
-    seconds: float = 0.0
-
-
-class Course:
-    """How far a walk has come: a bar where somebody looks, else a line that comes ever more rarely.
-
-    Args:
-        what: is walked, in words.
-        steps: kind and weight of every step; weights need only be right within a kind.
-        workers: steps that run at once.
+    Attributes:
+        what: the stage does, such as ``training``.
+        total: units of work; the part may end with fewer.
+        began: when the part did.
+        done: units that are done.
+        at: when that was told.
+        timed_from: units, and when they were done, from which on the others are timed.
+        ended: whether the part is over.
     """
 
-    FIRST_SECONDS = 30.0
-    LATER = 1.5
-    """Each line comes after so many times what had passed at the one before."""
-    TELLING = 0.02
-    """From this share of the work on, what it took tells what is left."""
+    what: str
+    total: int
+    began: float
+    done: int
+    at: float
+    timed_from: tuple[int, float]
+    ended: bool = False
 
-    def __init__(self, what: str, steps: Iterable[tuple[str, int]], workers: int) -> None:
-        self._what, self._workers = what, workers
-        self._kinds: dict[str, Kind] = defaultdict(Kind)
-        for kind, weight in steps:
-            self._kinds[kind].weight += weight
-        self._started, self._next = time.monotonic(), self.FIRST_SECONDS
-        self._bar = tqdm(
-            total=self._all().weight,
-            desc=what,
-            bar_format="{desc} |{bar}| {percentage:3.0f}% [{elapsed}{postfix}]",
-            disable=not sys.stderr.isatty(),
-        )
+    @property
+    def share(self) -> float:
+        """What is done of the part: 0 to 1."""
+        return 1.0 if self.ended else min(max(self.done, 0) / max(self.total, 1), 1.0)
 
-    def advance(self, kind: str, weight: int, seconds: float | None) -> None:
-        """A step is done, and took so long; None of one that was found done."""
-        one = self._kinds[kind]
-        one.done += weight
-        if seconds is not None:
-            one.worked += weight
-            one.seconds += seconds
-        self._bar.update(weight)
+    @property
+    def timed(self) -> tuple[float, float]:
+        """A share of the part, and the seconds that it took."""
+        units, since = self.timed_from
+        return max(self.share - units / max(self.total, 1), 0.0), self.at - since
 
-    def show(self) -> None:
-        """Bring the bar up to date, or say a line where it is time."""
-        passed, left = time.monotonic() - self._started, self._left()
-        self._bar.set_postfix_str(left)
-        whole = self._all()
-        if not self._bar.disable or passed < self._next or not whole.done:
-            return
-        self._next = self.LATER * passed
-        since = f"{whole.done / whole.weight:.0%} after {tqdm.format_interval(passed)}"
-        say(f"{self._what}: {since}{left and ', ' + left}")
 
-    def _left(self) -> str:
-        """What is left takes what its kind took, or where none of it is done, what all took."""
-        whole = self._all()
-        found = whole.done - whole.worked
-        if not whole.worked or whole.worked < self.TELLING * (whole.weight - found):
-            return ""
-        left = 0.0
-        for one in self._kinds.values():
-            told_by = one if one.worked else whole
-            left += (one.weight - one.done) * told_by.seconds / told_by.worked
-        return f"about {tqdm.format_interval(left / self._workers)} left"
+Tell = Callable[[tuple[Told, ...]], None]
+"""Is handed all parts of a step that have begun so far."""
 
-    def _all(self) -> Kind:
-        """The sums over all kinds."""
-        return Kind(*map(sum, zip(*map(astuple, self._kinds.values()), strict=True)))
 
-    def close(self) -> None:
-        """Take the bar away."""
-        self._bar.close()
+def nobody(_told: tuple[Told, ...]) -> None:
+    """Nobody wants to know."""
+
+
+class Reporter:
+    """A stage's `progress`, which tells of it twice a second at most."""
+
+    EVERY = 0.5
+    """Seconds between two tellings of a part; how it begins and how it ends is always told."""
+
+    def __init__(self, tell: Tell, clock: Callable[[], float] = time.monotonic) -> None:
+        self._tell, self._clock = tell, clock
+        self._began = self._told = clock()
+        self._parts: list[Told] = []
+
+    @contextmanager
+    def __call__(self, what: str, total: int) -> Iterator[Advance]:
+        """A part of the step, with so many units of work."""
+        now = self._clock() - self._began
+        self._hand_over([*self._parts, Told(what, total, now, 0, now, (0, now))])
+        done = 0
+
+        def advance(more: int) -> None:
+            nonlocal done
+            done += more
+            if self._clock() - self._told >= self.EVERY or self._parts[-1].done == 0:
+                self._advance(done)
+
+        yield advance
+        part = replace(self._parts[-1], at=self._clock() - self._began, ended=True)
+        if part.done == part.timed_from[0]:  # told of once, or never
+            part = replace(part, timed_from=(0, part.began))
+        self._hand_over([*self._parts[:-1], part])
+
+    def _advance(self, done: int) -> None:
+        part, now = self._parts[-1], self._clock() - self._began
+        # What is told first may have been done by an earlier call, unless it is a single unit.
+        from_here = part.done == 0 and done > 1
+        timed_from = (done, now) if from_here else part.timed_from
+        part = replace(part, done=done, at=now, timed_from=timed_from)
+        self._hand_over([*self._parts[:-1], part])
+
+    def _hand_over(self, parts: list[Told]) -> None:
+        self._parts, self._told = parts, self._clock()
+        self._tell(tuple(parts))
 
 
 def say(text: str) -> None:

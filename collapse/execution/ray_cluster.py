@@ -7,12 +7,13 @@ shared disk or in one image. Ray is loaded when a crew is made, and not before.
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from collapse.errors import BadParameter, StoreError
-from collapse.execution.progress import say
+from collapse.execution.progress import Told, say
 from collapse.execution.task import Outcome, Task, run_task
 from collapse.tracking import runs
 from collapse.tracking.store import first_line, silence, tracking_uri
@@ -55,6 +56,9 @@ class RayCrew:
         self._remote = self._ray.remote(_run_in_worker).options(
             num_cpus=threads, num_gpus=1 if gpus else 0, max_retries=0
         )
+        # It lives on when its machine dies; what it was told until then is told again.
+        board = self._ray.remote(_Board).options(num_cpus=0, max_restarts=-1)
+        self._board = board.remote()
         self._running: dict[int, _Running] = {}
         self._numbers: dict[Any, int] = {}
         self._submitted = 0
@@ -89,7 +93,8 @@ class RayCrew:
 
     def _begin(self, number: int, running: _Running) -> None:
         self._running[number] = running
-        self._numbers[self._remote.remote(running.task, str(Path.cwd()))] = number
+        reference = self._remote.remote(number, running.task, str(Path.cwd()), self._board)
+        self._numbers[reference] = number
 
     def finished(self, seconds: float) -> Iterator[tuple[int, Outcome | Exception]]:
         """Tasks that ended within so many seconds, each with its outcome or its own error.
@@ -122,6 +127,11 @@ class RayCrew:
         say(f"{key} lost its process ({type(error).__name__}): begun again")
         runs.disown(running.task.experiment, running.task.fingerprint)
         self._begin(number, _Running(running.task, running.tries + 1))
+
+    def told(self) -> Iterator[tuple[int, tuple[Told, ...]]]:
+        """How far tasks have come, as they told since this was asked the last time."""
+        with suppress(self._ray.exceptions.RayError):
+            yield from self._ray.get(self._board.take.remote(), timeout=1).items()
 
     def stop(self) -> None:
         """Interrupt what runs, so that each closes its run as KILLED."""
@@ -156,7 +166,23 @@ def _load_ray() -> Any:
     return ray
 
 
-def _run_in_worker(task: Task, folder: str) -> Outcome:
+class _Board:
+    """Where tasks write down how far they have come."""
+
+    def __init__(self) -> None:
+        self._told: dict[int, tuple[Told, ...]] = {}
+
+    def write(self, number: int, told: tuple[Told, ...]) -> None:
+        """In the place of what the task told before."""
+        self._told[number] = told
+
+    def take(self) -> dict[int, tuple[Told, ...]]:
+        """What was written since this was asked the last time."""
+        found, self._told = self._told, {}
+        return found
+
+
+def _run_in_worker(number: int, task: Task, folder: str, board: Any) -> Outcome:
     """A step on whatever machine: from the study's folder, so that relative paths mean the same."""
     try:
         os.chdir(folder)
@@ -166,4 +192,4 @@ def _run_in_worker(task: Task, folder: str) -> Outcome:
             "that all machines share"
         ) from error
     silence()
-    return run_task(task)
+    return run_task(task, lambda told: board.write.remote(number, told))

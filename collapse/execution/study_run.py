@@ -5,6 +5,7 @@ from typing import Any
 
 from collapse.claims import written
 from collapse.errors import MissingAncestor
+from collapse.execution.course import Course
 from collapse.execution.prepared import Prepared
 from collapse.execution.progress import say
 from collapse.execution.scratch import only_one
@@ -29,7 +30,7 @@ def run_plan(
 
     Args:
         prepared: the plan and its fingerprints.
-        crew: processes to walk it with; None stays in this one and shows bars for its stages.
+        crew: processes to walk it with; None stays in this one.
         stop_at_first: raise the first error; otherwise the other chains go on.
         rerun: keys of steps that are run again though they have finished runs.
         displaces: a look takes the place of one that was asked otherwise; false for a look that a
@@ -46,15 +47,15 @@ def run_plan(
             claims.fix_claims(prepared.plan.experiment, prepared.study.claims_hash)
             for chain in prepared.plan.chains:
                 parents[chain.name] = open_chain(prepared, chain)
-        for note in precision_notes(prepared):
+        left = _left(prepared, rerun)
+        for note in precision_notes(left):
             say(note)
-        make_task = _task_maker(
-            prepared, parents, rerun, displaces=displaces, quiet=crew is not None
-        )
-        if crew is not None:
-            walk_together(walk, prepared.plan, make_task, crew)
-        else:
-            walk_alone(walk, prepared.plan, make_task, stop_at_first=stop_at_first)
+        make_task = _task_maker(prepared, parents, rerun, displaces=displaces)
+        with Course(prepared.plan.experiment, left, crew.size if crew else 1) as course:
+            if crew is not None:
+                walk_together(walk, prepared.plan, make_task, course, crew)
+            else:
+                walk_alone(walk, prepared.plan, make_task, course, stop_at_first=stop_at_first)
         status = "FINISHED"
     except KeyboardInterrupt:
         status = "KILLED"
@@ -70,20 +71,18 @@ def run_plan(
     return walk
 
 
-def precision_notes(prepared: Prepared) -> set[str]:
-    """What is to be said of the precision of the trainings that are still to be done."""
-    trained = [one for one in prepared.plan.steps if hasattr(one.parameters, "precision")]
-    asked = {
-        (one.parameters.precision, one.parameters.device)
-        for one in trained
-        if one.parameters.precision != "float32"
-    }
-    notes = (
-        {precision_note(*one) for one in asked}
-        if asked and unfinished(prepared, trained)
-        else set()
-    )
-    return {one for one in notes if one}
+def precision_notes(steps: Sequence[Step]) -> set[str]:
+    """What is to be said of the precision of trainings that are still to be done."""
+    trained = [one.parameters for one in steps if hasattr(one.parameters, "precision")]
+    asked = {(one.precision, one.device) for one in trained if one.precision != "float32"}
+    return {note for one in asked if (note := precision_note(*one))}
+
+
+def _left(prepared: Prepared, rerun: frozenset[str]) -> list[Step]:
+    """The steps that are to be run."""
+    steps = prepared.plan.steps
+    keys = rerun.union(step.key for step in unfinished(prepared, steps))
+    return [step for step in steps if step.key in keys]
 
 
 def _task_maker(
@@ -92,7 +91,6 @@ def _task_maker(
     rerun: frozenset[str],
     *,
     displaces: bool,
-    quiet: bool,
 ) -> MakeTask:
     def make_task(step: Step, outcomes: Mapping[str, Outcome]) -> Task:
         return Task(
@@ -108,7 +106,6 @@ def _task_maker(
             corpus=prepared.contents[step.parameters.corpus],
             rerun=step.key in rerun,
             displaces=displaces or step.key in rerun,
-            quiet=quiet,
         )
 
     return make_task
@@ -163,5 +160,6 @@ def steps_before(prepared: Prepared, target: str) -> list[str]:
 
 def unfinished(prepared: Prepared, steps: Sequence[Step]) -> list[Step]:
     """Those of a plan's steps that have no finished run in the store."""
-    known, experiment = prepared.fingerprints, prepared.plan.experiment
-    return [one for one in steps if runs.find_finished(experiment, known[one.key]) is None]
+    known = runs.find_runs(prepared.plan.experiment, {"run_kind": "stage"}, status="FINISHED")
+    finished = {run.data.tags["fingerprint"] for run in known}
+    return [one for one in steps if prepared.fingerprints[one.key] not in finished]

@@ -15,12 +15,12 @@ from collapse.errors import StoreError
 from collapse.execution.alike import displaced
 from collapse.execution.kept import keep_made, made_before
 from collapse.execution.processes import ALONE, tell
-from collapse.execution.progress import bar, say
+from collapse.execution.progress import Reporter, Tell, nobody, say
 from collapse.execution.scratch import home, only_one
 from collapse.language.checkpoint import load_checkpoint
 from collapse.stages.device import choose_device, device_name
 from collapse.stages.plan import Chain, Step
-from collapse.stages.workspace import Checkpoint, Inputs, Workspace, no_progress
+from collapse.stages.workspace import Checkpoint, Inputs, Workspace
 from collapse.tracking import metrics, registry, runs, seals
 from collapse.tracking.machine import machine_watched
 from collapse.tracking.patience import hurry
@@ -46,7 +46,6 @@ class Task:
         corpus: digest of the human text.
         rerun: run it though a finished run is there.
         displaces: takes the place of what its chains hold of the stage, though asked otherwise.
-        quiet: no progress bars.
     """
 
     study: str
@@ -58,7 +57,6 @@ class Task:
     corpus: str
     rerun: bool = False
     displaces: bool = True
-    quiet: bool = True
     earlier: Mapping[int, str] = field(default_factory=dict)
     teacher: str | None = None
     judge: str | None = None
@@ -74,8 +72,12 @@ class Outcome:
     seconds: float
 
 
-def run_task(task: Task) -> Outcome:
+def run_task(task: Task, report: Tell = nobody) -> Outcome:
     """Run a step, or link the finished run of its fingerprint.
+
+    Args:
+        task: the step and what it stands on.
+        report: is told how far the stage has come.
 
     Raises:
         StoreError: that run was changed after it finished.
@@ -89,16 +91,16 @@ def run_task(task: Task) -> Outcome:
             seals.require_sealed(found)
         if found and task.step.stage not in ALONE:
             tell(None)
-        run_id = found.info.run_id if found else _run(task)
+        run_id = found.info.run_id if found else _run(task, report)
     _adopt(task, run_id)
     return Outcome(task.step.key, run_id, found is not None, time.perf_counter() - started)
 
 
-def _run(task: Task) -> str:
+def _run(task: Task, report: Tell) -> str:
     """Run the stage under a run of its own, which ends FINISHED, FAILED or KILLED."""
     run_id = runs.open_run(_label(task)).info.run_id
     try:
-        _execute(task, run_id)
+        _execute(task, run_id, report)
         seals.seal_run(run_id)
     except KeyboardInterrupt:
         hurry()
@@ -119,7 +121,7 @@ def _run(task: Task) -> str:
     return run_id
 
 
-def _execute(task: Task, run_id: str) -> None:
+def _execute(task: Task, run_id: str, report: Tell) -> None:
     """Run the stage, log what it yields, upload its folder."""
     folder = home() / task.fingerprint
     if task.rerun and made_before(folder) is not None:
@@ -129,7 +131,7 @@ def _execute(task: Task, run_id: str) -> None:
         folder=folder / "artifacts",
         state=folder / "state",
         inputs=_inputs(task),
-        progress=no_progress if task.quiet else bar,
+        progress=Reporter(report),
     )
     with metrics.MetricLog(run_id, folder / "outbox.jsonl") as log:
         notes = made_before(folder)

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
-from collapse.execution.progress import Course
+from collapse.execution.course import Course
+from collapse.execution.progress import Told
 from collapse.execution.task import Outcome, Task, run_task
 from collapse.stages.plan import Plan, Step
 
@@ -32,6 +34,10 @@ class Crew(Protocol):
         Raises:
             CollapseError: what stops the whole walk.
         """
+        ...
+
+    def told(self) -> Iterable[tuple[int, tuple[Told, ...]]]:
+        """How far tasks have come, as they told since this was asked the last time."""
         ...
 
     def stop(self) -> None:
@@ -69,45 +75,49 @@ class Walk:
             self.outcomes[step.key] = found
 
 
-def walk_alone(walk: Walk, plan: Plan, make_task: MakeTask, *, stop_at_first: bool) -> None:
+def walk_alone(
+    walk: Walk, plan: Plan, make_task: MakeTask, course: Course, *, stop_at_first: bool
+) -> None:
     """Run the steps one after the other in this process."""
     for step in plan.steps:
         if failed := walk.blocked_by(step):
             walk.skipped[step.key] = failed
+            course.end(step.key)
             continue
+        course.begin(step.key)
+        found: Outcome | Exception
         try:
-            walk.outcomes[step.key] = run_task(make_task(step, walk.outcomes))
+            found = run_task(make_task(step, walk.outcomes), partial(course.tell, step.key))
         except Exception as error:
             if stop_at_first:
                 raise
-            walk.errors[step.key] = error
+            found = error
+        walk.settle(step, found)
+        course.end(step.key, seconds_of(found))
 
 
-def walk_together(walk: Walk, plan: Plan, make_task: MakeTask, crew: Crew) -> None:
+def walk_together(walk: Walk, plan: Plan, make_task: MakeTask, course: Course, crew: Crew) -> None:
     """Have a crew run the steps, each as soon as what it needs has finished.
 
     A step that fails takes with it only what stands on it; the other chains go on.
     """
     running: dict[int, Step] = {}
     waiting = list(plan.steps)
-    course = Course(
-        f"{plan.experiment}: {len(plan.steps)} steps on {crew.size} workers",
-        [(step.stage, weight(step)) for step in plan.steps],
-        crew.size,
-    )
     try:
         while waiting or running:
-            waiting = _submit(crew, waiting, running, walk, make_task)
-            for number, found in crew.finished(seconds=1):
+            waiting = _submit(crew, waiting, running, walk, make_task, course)
+            ended = list(crew.finished(seconds=1))
+            for number, told in crew.told():
+                if number in running:
+                    course.tell(running[number].key, told)
+            for number, found in ended:
                 step = running.pop(number)
                 walk.settle(step, found)
-                course.advance(step.stage, weight(step), seconds_of(found))
-            course.show()
+                course.end(step.key, seconds_of(found))
     except BaseException:
         crew.stop()
         raise
     finally:
-        course.close()
         crew.leave()
 
 
@@ -117,6 +127,7 @@ def _submit(
     running: dict[int, Step],
     walk: Walk,
     make_task: MakeTask,
+    course: Course,
 ) -> list[Step]:
     """Hand out what is ready, training before probes, and return what still waits."""
     still: list[Step] = []
@@ -124,8 +135,10 @@ def _submit(
     for step in sorted(waiting, key=lambda step: step.stage not in TRAINING):
         if failed := walk.blocked_by(step):
             walk.skipped[step.key] = failed
+            course.end(step.key)
         elif len(running) < crew.size and all(need in walk.outcomes for need in step.needs):
             running[crew.submit(make_task(step, walk.outcomes))] = step
+            course.begin(step.key)
         else:
             still.append(step)
     return still
@@ -134,16 +147,3 @@ def _submit(
 def seconds_of(found: Outcome | Exception) -> float | None:
     """What a step took; None of one that failed or was there already."""
     return found.seconds if isinstance(found, Outcome) and not found.reused else None
-
-
-def weight(step: Step) -> int:
-    """Rough cost of a step, in optimizer steps, so that it can be told how far a study has come."""
-    if step.stage == "baseline":
-        return step.parameters.baseline_steps
-    if step.stage == "recurse_step":
-        return 2 * step.parameters.steps
-    return _LOOKS.get(step.stage, 100)
-
-
-_LOOKS = {"hessian": 400, "quality": 150, "mechanism": 25, "prepare": 20, "svd_probe": 5}
-"""By the hours that `validation` took at scale cpu, where a generation of 100 steps weighs 200."""

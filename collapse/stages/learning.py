@@ -118,7 +118,7 @@ class Descent:
     ) -> Iterator[Measurement]:
         """Train, with progress shown, keeping weights at the points of the schedule."""
         seed, generation = self.parameters.seed, self.parameters.generation
-        with workspace.progress(f"training generation {generation}", self.steps) as advance:
+        with workspace.progress("training", self.steps) as advance:
             yield from train(
                 model,
                 stream,

@@ -90,8 +90,7 @@ def _write(
     parameters: RecurseStep, workspace: Workspace, ground: Ground, parent: Any, budget: int
 ) -> list[str]:
     """Let the parent write, and keep the text with its metadata and samples to read."""
-    what = f"sampling for generation {parameters.generation}"
-    with workspace.progress(what, budget) as advance:
+    with workspace.progress("sampling", budget) as advance:
         written = synthesise(
             parent,
             ground.tokenizer,

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import zip_longest
 from typing import Any
 
@@ -94,7 +95,7 @@ def synthesise(
         decodings: temperature, filters and length limits; several write equal parts, by turns.
         seed: seed of this generation's sampling; every round has a stream of its own.
         encode: token ids of texts.
-        advance: told the tokens won.
+        advance: told the tokens won, first as they are expected, then as they are.
         sieve: which of the texts are kept; None for all.
 
     Raises:
@@ -110,7 +111,15 @@ def synthesise(
         # At the length seen so far.
         length = won / drawn if won else expected
         count = int((token_budget - won) / length * DRAWN_OVER_MISSING) + 16
-        new = _round(model, tokenizer, count, decodings, stream_seed(seed, "round", drawn))
+        new = _round(
+            model,
+            tokenizer,
+            count,
+            decodings,
+            stream_seed(seed, "round", drawn),
+            # Until the texts are counted each sample stands for as many as were expected of it.
+            partial(_win, advance, length),
+        )
         drawn += count
         empty += sum(not text for text in new.texts)
         cut += new.cut
@@ -127,10 +136,15 @@ def synthesise(
         texts += kept
         token_ids += ids
         won += gained
-        advance(gained)
+        advance(gained - round(count * length))
     seconds = time.perf_counter() - started
     dropped = drawn - len(texts) - sifted
     return Synthesis(texts, token_ids, drawn, empty, dropped, sifted, cut, seconds)
+
+
+def _win(advance: Advance, length: float, samples: int) -> None:
+    """Tell of samples, each of an expected length."""
+    advance(round(samples * length))
 
 
 @dataclass(frozen=True)
@@ -142,14 +156,24 @@ class Draw:
 
 
 def _round(
-    model: Any, tokenizer: Any, count: int, decodings: Sequence[Sampling], seed: int
+    model: Any,
+    tokenizer: Any,
+    count: int,
+    decodings: Sequence[Sampling],
+    seed: int,
+    advance: Advance,
 ) -> Draw:
     """One round of all decodings, their texts by turns, so that a cut at the end falls on all."""
     if len(decodings) == 1:
-        return draw(model, tokenizer, count, decodings[0], seed)
+        return draw(model, tokenizer, count, decodings[0], seed, advance)
     drawn = [
         draw(
-            model, tokenizer, len(range(k, count, len(decodings))), one, stream_seed(seed, "way", k)
+            model,
+            tokenizer,
+            len(range(k, count, len(decodings))),
+            one,
+            stream_seed(seed, "way", k),
+            advance,
         )
         for k, one in enumerate(decodings)
     ]

@@ -12,12 +12,12 @@ from collapse.execution.prepared import Prepared, prepare_plan
 from collapse.execution.price import quote, rehearsal
 from collapse.execution.price.prices import Prices, line_through
 from collapse.execution.price.programme import Rehearsal, Shapes, programme
-from collapse.execution.price.quote import lines_of, missing_steps, model_size, quoted
+from collapse.execution.price.quote import lines_of, missing_steps, quoted
 from collapse.execution.price.rehearsal import TOO_LONG, UNSUPPORTED, Rehearsed, sized
 from collapse.execution.price.shortfall import shortfalls
 from collapse.execution.price.stagehand import Performance
 from collapse.execution.price.timetable import wall_seconds
-from collapse.execution.price.work import Counts, amount, counts, sampled_tokens
+from collapse.execution.work import Counts, amount, counts, model_size, sampled_tokens
 from collapse.parameters.study import load_study
 from collapse.stages.fingerprint import fingerprints
 from collapse.stages.plan import Plan, Step, merge_equal, plan_study

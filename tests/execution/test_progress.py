@@ -1,106 +1,107 @@
-"""What is said of a walk where nobody looks at a bar."""
+"""What a stage's progress tells: how often, how much of it, and in what time."""
 
 import pytest
 
-from collapse.execution import progress
+from collapse.execution.progress import Reporter, Told
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    now = [0.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    return now
+def clock() -> Clock:
+    return Clock()
 
 
-def walk(steps: int, *, kind: str = "train", workers: int = 1) -> progress.Course:
-    return progress.Course("mine", [(kind, 1)] * steps, workers)
+@pytest.fixture
+def heard() -> list[tuple[Told, ...]]:
+    return []
 
 
-def test_lines_come_ever_more_rarely(
-    clock: list[float], capsys: pytest.CaptureFixture[str]
+@pytest.fixture
+def report(clock: Clock, heard: list[tuple[Told, ...]]) -> Reporter:
+    return Reporter(heard.append, clock)
+
+
+def test_a_thousand_steps_a_second_are_told_twice_a_second(
+    report: Reporter, clock: Clock, heard: list[tuple[Told, ...]]
 ) -> None:
-    course = walk(1000)
-    for second in range(1, 1001):
-        clock[0] = float(second)
-        course.advance("train", 1, 1.0)
-        course.show()
-    course.close()
-    lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "mine: 3% after 00:30, about 16:10 left"
-    assert [line.split()[3].rstrip(",") for line in lines[:4]] == [
-        "00:30",
-        "00:45",
-        "01:08",
-        "01:42",
-    ]
-    assert len(lines) == 9
+    with report("training", 5000) as advance:
+        for _ in range(5000):
+            clock.now += 0.001
+            advance(1)
+    # How it begins, the first step, every half second, and how it ends.
+    assert 10 <= len(heard) <= 13
+    shares = [parts[-1].share for parts in heard]
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0.0, 1.0)
 
 
-def test_nothing_is_said_before_a_step_is_done(
-    clock: list[float], capsys: pytest.CaptureFixture[str]
+def test_seconds_are_those_of_the_part(
+    report: Reporter, clock: Clock, heard: list[tuple[Told, ...]]
 ) -> None:
-    course = walk(10)
-    clock[0] = 500.0
-    course.show()
-    assert capsys.readouterr().err == ""
-    course.advance("train", 5, 500.0)
-    course.show()
-    assert capsys.readouterr().err == "mine: 50% after 08:20, about 08:20 left\n"
+    clock.now += 7.0
+    with report("sampling", 100) as advance:
+        clock.now += 2.0
+        advance(1)
+        clock.now += 6.0
+        advance(3)
+        assert heard[-1][0].timed == (0.04, 8.0)
+    with report("training", 10):
+        clock.now += 5.0
+    first, second = heard[-1]
+    assert (first.what, first.began, first.timed) == ("sampling", 7.0, (1.0, 8.0))
+    assert (second.what, second.began, second.timed) == ("training", 15.0, (1.0, 5.0))
 
 
-def test_what_was_found_done_tells_no_time(
-    clock: list[float], capsys: pytest.CaptureFixture[str]
+def test_what_an_earlier_call_did_is_not_timed(
+    report: Reporter, clock: Clock, heard: list[tuple[Told, ...]]
 ) -> None:
-    course = walk(1000)
-    course.advance("train", 500, None)
-    clock[0] = 100.0
-    course.advance("train", 9, 36.0)
-    course.show()  # 9 of the 500 that are left: less than 2 % of them
-    course.advance("train", 41, 164.0)
-    clock[0] = 200.0
-    course.show()
-    assert capsys.readouterr().err.splitlines() == [
-        "mine: 51% after 01:40",
-        "mine: 55% after 03:20, about 30:00 left",
-    ]
+    """A training that goes on at step 500 of 1,000 is half done, and tells nothing of its pace."""
+    with report("training", 1000) as advance:
+        clock.now += 2.0
+        advance(501)
+        assert (heard[-1][0].share, heard[-1][0].timed[0]) == (0.501, 0.0)
+        for _ in range(100):
+            clock.now += 2.0
+            advance(1)
+        assert heard[-1][0].timed == pytest.approx((0.1, 200.0))
 
 
-def test_each_kind_of_step_is_foretold_by_its_own_and_workers_share(
-    clock: list[float], capsys: pytest.CaptureFixture[str]
+def test_a_part_that_is_told_of_once_is_timed_as_a_whole(
+    report: Reporter, clock: Clock, heard: list[tuple[Told, ...]]
 ) -> None:
-    course = progress.Course("mine", [("train", 10)] * 4 + [("look", 10)] * 4, workers=2)
-    clock[0] = 100.0
-    course.advance("train", 10, 60.0)
-    course.show()  # of looks nothing is known: they weigh what a training does
-    course.advance("look", 10, 300.0)
-    clock[0] = 200.0
-    course.show()
-    assert capsys.readouterr().err.splitlines() == [
-        "mine: 12% after 01:40, about 03:30 left",
-        "mine: 25% after 03:20, about 09:00 left",
-    ]
+    with report("sampling", 100) as advance:
+        clock.now += 3.0
+        advance(100)
+    assert heard[-1][0].timed == (1.0, 3.0)
 
 
-def test_a_bar_says_the_same(
-    clock: list[float], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("total", "done"), [(10, 12), (10, -3), (0, 5), (0, 0)])
+def test_no_share_is_below_none_or_above_all(
+    report: Reporter, heard: list[tuple[Told, ...]], total: int, done: int
 ) -> None:
-    monkeypatch.setattr(progress.sys.stderr, "isatty", lambda: True, raising=False)
-    course = walk(1000)
-    course.advance("train", 500, None)
-    course.advance("train", 50, 200.0)
-    clock[0] = 200.0
-    course.show()
-    course.close()
-    last = capsys.readouterr().err.split("\r")[-2]
-    assert "55%" in last
-    assert last.rstrip().endswith(", about 30:00 left]")
+    with report("documents", total) as advance:
+        advance(done)
+        assert 0 <= heard[-1][0].share <= 1
+    assert heard[-1][0].share == 1
 
 
-def test_a_walk_that_finds_all_done_ends_quietly(
-    clock: list[float], capsys: pytest.CaptureFixture[str]
+def test_a_stage_that_fails_is_not_told_as_ended(
+    report: Reporter, heard: list[tuple[Told, ...]]
 ) -> None:
-    course = walk(10)
-    course.advance("train", 10, None)
-    clock[0] = 100.0
-    course.show()
-    assert capsys.readouterr().err == "mine: 100% after 01:40\n"
+    def fail() -> None:
+        with report("training", 10) as advance:
+            advance(1)
+            raise ValueError("no text")
+
+    with pytest.raises(ValueError, match="no text"):
+        fail()
+    assert not heard[-1][0].ended

@@ -159,8 +159,9 @@ def test_gains_are_refused_where_there_are_none(folder: Path) -> None:
     words = ("--generation", "0", "--preset_overrides", plain, "--prune_by", "gamma")
     made = door(folder, "surgery", *words)
     assert made.returncode == 2
-    assert len(made.stderr.splitlines()) == 1
-    assert "prune_by=gamma needs a norm on the keys" in made.stderr
+    *meanwhile, line = made.stderr.splitlines()
+    assert "prune_by=gamma needs a norm on the keys" in line
+    assert all(one.startswith("quickstart: ") for one in meanwhile)  # of a slow machine
 
 
 @pytest.mark.parametrize(

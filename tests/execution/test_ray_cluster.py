@@ -12,9 +12,11 @@ import psutil
 import pytest
 from mlflow.entities import Run
 
+from collapse.execution.ray_cluster import RayCrew
 from collapse.tracking.provenance import PROCESS_TAG
 from collapse.tracking.registry import SEAL
-from tests.conftest import MICRO, environment
+from tests.conftest import MICRO, ROOT, environment
+from tests.execution.crew_at_work import told_by
 
 ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.slow
@@ -24,7 +26,7 @@ question: Does a chain end on another machine?
 arms: {replace: {}}
 control: replace
 probes: []
-settings: {corpus: stories, preset: pocket}
+settings: {corpus: "stories:lost", preset: pocket}
 """
 
 
@@ -73,6 +75,15 @@ def test_a_chain_ends_on_the_other_node_with_the_same_bits(
     trained = ["baseline g0", "recurse_step g1", "recurse_step g2"]
     assert [name for name in names if " g" in name] == trained  # none twice, none left behind
     assert {run.info.status for run in client.search_runs([experiment])} == {"FINISHED"}
+
+
+def test_a_task_tells_how_far_its_stage_has_come(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    (one,) = told_by(lambda: RayCrew(cluster.address, 1, 1, "cpu"), monkeypatch)
+    assert (one.what, one.ended) == ("documents", True)
 
 
 STARTS_ONE = """

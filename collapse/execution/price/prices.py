@@ -8,7 +8,7 @@ from typing import Any
 from collapse.execution.price.programme import Rehearsal, Shape, Shapes
 from collapse.execution.price.rehearsal import Rehearsed
 from collapse.execution.price.stagehand import Performance
-from collapse.execution.price.work import (
+from collapse.execution.work import (
     TRAININGS,
     amount,
     completed_tokens,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from collapse.execution.price.shrinking import CHANGES, LARGE, SMALL, has_more_held_out
-from collapse.execution.price.work import TRAININGS, items, products, texts
+from collapse.execution.work import TRAININGS, items, products, texts
 from collapse.parameters.groups import Place
 from collapse.stages.plan import Chain, Plan, Step
 

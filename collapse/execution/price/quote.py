@@ -1,6 +1,5 @@
 """The price of a study as a person reads it."""
 
-import functools
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,11 +17,9 @@ from collapse.execution.price.programme import Rehearsal, Shapes, programme
 from collapse.execution.price.rehearsal import TOO_LONG, UNSUPPORTED, Rehearsed, rehearse
 from collapse.execution.price.shortfall import shortfalls
 from collapse.execution.price.timetable import wall_seconds
-from collapse.execution.price.work import TRAININGS, Counts, counts
 from collapse.execution.study_run import unfinished
-from collapse.language.presets import load_preset, parameter_count, preset_names
+from collapse.execution.work import TRAININGS, Counts, counts, model_size
 from collapse.parameters.doors import Experiment
-from collapse.parameters.overrides import read_overrides
 from collapse.stages.device import choose_device, device_name
 from collapse.stages.plan import Step
 from collapse.tracking.store import connect, tracking_uri
@@ -130,25 +127,6 @@ def missing_steps(prepared: Prepared, *, rerun: bool) -> list[Step]:
         return steps
     connect()
     return unfinished(prepared, steps)
-
-
-def model_size(step: Step) -> float:
-    """Parameters of a step's model; 1 for one that is not built from a preset."""
-    p = step.parameters
-    if getattr(p, "preset", None) not in preset_names():
-        return 1.0
-    return _preset_size(p.preset, p.preset_overrides, p.vocabulary_size if _trains_bpe(p) else 0)
-
-
-def _trains_bpe(p: Any) -> bool:
-    return bool(p.tokenizer == "bpe")
-
-
-@functools.cache
-def _preset_size(preset: str, overrides: str, vocabulary: int) -> float:
-    entries = {"vocab_size": vocabulary} if vocabulary else {}
-    model = load_preset(preset, device="meta", **(entries | read_overrides(overrides)))
-    return float(parameter_count(model))
 
 
 def quoted(

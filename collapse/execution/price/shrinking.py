@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from collapse.execution.price.work import losses_after_pruning
+from collapse.execution.work import losses_after_pruning
 
 SMALL, LARGE = "small", "large"
 HELDOUT = {SMALL: 60, LARGE: 200}

@@ -1,12 +1,18 @@
 """How much work a step is: counts for a person, and the amount that its seconds grow with. Pure."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
 from collapse.language.code_prompts import CODE_PROMPTS
 from collapse.language.corpora.splits import HELDOUT_SPLITS
-from collapse.language.presets import preset_names, preset_settings
+from collapse.language.presets import (
+    load_preset,
+    parameter_count,
+    preset_names,
+    preset_settings,
+)
 from collapse.language.task_rows import EMBEDDED_ITEMS, chosen_tasks, is_embedded
 from collapse.parameters.fields import numbers
 from collapse.parameters.overrides import read_overrides
@@ -63,6 +69,25 @@ def counts(step: Step, tokens_per_document: float) -> Counts:
         items=items(p) if stage == "benchmark" else 0,
         checkpoints=1 + looks_on_the_way(p) if stage in WRITES_WEIGHTS else 0,
     )
+
+
+def model_size(step: Step) -> float:
+    """Parameters of a step's model; 1 for one that is not built from a preset."""
+    p = step.parameters
+    if getattr(p, "preset", None) not in preset_names():
+        return 1.0
+    return _preset_size(p.preset, p.preset_overrides, p.vocabulary_size if _trains_bpe(p) else 0)
+
+
+def _trains_bpe(p: Any) -> bool:
+    return bool(p.tokenizer == "bpe")
+
+
+@functools.cache
+def _preset_size(preset: str, overrides: str, vocabulary: int) -> float:
+    entries = {"vocab_size": vocabulary} if vocabulary else {}
+    model = load_preset(preset, device="meta", **(entries | read_overrides(overrides)))
+    return float(parameter_count(model))
 
 
 def _step_tokens(step: Step, tokens_per_document: float) -> float:
