@@ -201,7 +201,7 @@ def check_plots(tasks: Sequence[str], task_data: str) -> None:
 
     Raises:
         BadCorpus: there is no such plot.
-        BadParameter: a task needs the answers of many plots.
+        BadParameter: a task needs the answers of many plots, or has too few items in these.
     """
     from collapse.language.corpora.stories.world import world
 
@@ -212,6 +212,8 @@ def check_plots(tasks: Sequence[str], task_data: str) -> None:
             f"task_data={task_data}: {needy[0]} needs the stories of all plots; of some there are "
             f"{', '.join(OF_SOME_PLOTS)}"
         )
+    for task in set(tasks) - {"arithmetic"} if task_data != EMBEDDED else ():
+        _embedded(task, task_data, EMBEDDED_ITEMS, with_shots=False, seed=0)
 
 
 def _embedded(task: str, world: str, limit: int, with_shots: bool, seed: int) -> TaskItems:

@@ -193,7 +193,8 @@ class Report(
     generations: int = setting(3, "last generation of each chain", GENERATIONS)
     at_ends: str = setting(
         "",
-        "probes of the study that look at generation 0 and the last one only, separated by commas",
+        "probes, separated by commas, that look at generation 0 and the last one only (but for "
+        "hessian with overlap=true)",
         Rule(
             lambda value: set(filter(None, value.split(","))) <= set(PROBES),
             f"some of {', '.join(PROBES)}, separated by commas",

@@ -95,7 +95,9 @@ class Plan:
 def plan_prepare(study: StudyFile, given: Mapping[str, Any]) -> Plan:
     """The plan of the door `prepare`: one step."""
     parameters = study.door(Prepare, given)
-    return Plan(experiment_name(study, given), (_prepare(parameters, "prepare"),))
+    return Plan(
+        experiment_name(study, given), (Step("prepare", "prepare", parameters, (), None, ()),)
+    )
 
 
 def plan_chain(
@@ -130,7 +132,7 @@ def plan_chain(
     recipe = study.door(RecurseStep, place, arm)
     chain = Chain(f"{experiment}.{arm}.seed{seed}", arm, seed, recipe)
     text = study.door(Prepare, {**given, "tokenizer": recipe.tokenizer}, arm)
-    own = _prepare(text, f"prepare/{arm}/seed{seed}")
+    own = Step(f"prepare/{arm}/seed{seed}", "prepare", text, (), None, ())
     taught = _teacher_steps(study, given, chain)
     teacher = taught[-1].key if taught else None
     judges = _judge_steps(study, place, arm, own) if "quality" in probes else ()
@@ -154,14 +156,8 @@ def plan_chain(
         for probe in probes:
             parameters: Any = study.door(PROBE_DOORS[probe], place, arm)
             # What is compared with earlier generations has to be measured on them, too.
-            compares = getattr(parameters, "overlap", False)
-            between = 0 < g < generation and probe in at_ends
-            if between and compares:
-                raise BadParameter(
-                    f"overlap=true compares each generation with the one before it: take {probe} "
-                    "out of at_ends"
-                )
-            if (g >= probe_from and not between) or compares:
+            asked = g >= probe_from and (g in {0, generation} or probe not in at_ends)
+            if asked or getattr(parameters, "overlap", False):
                 steps.append(_probe(probe, parameters, chain, g, (own.key, *lineage), judges))
     return Plan(experiment, tuple(steps))
 
@@ -279,10 +275,6 @@ def _judge_steps(
     parameters = study.door(Judge, place, arm)
     key = prepared.key.replace("prepare", "judge", 1)
     return (Step(key, "judge", parameters, (), None, (prepared.key,)),)
-
-
-def _prepare(parameters: Prepare, key: str) -> Step:
-    return Step(key, "prepare", parameters, (), None, ())
 
 
 def _teacher_steps(study: StudyFile, given: Mapping[str, Any], chain: Chain) -> tuple[Step, ...]:

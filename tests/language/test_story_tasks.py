@@ -190,8 +190,9 @@ def test_items_are_drawn_from_their_seed_and_longer_sets_begin_alike(task: str) 
 
 def test_items_of_a_plot_are_of_that_plot_and_of_no_story() -> None:
     for item in story_items("lambada", "test", 50, stories="stories:lost"):
-        assert " lost" in item["text"] or " gone" in item["text"] or "find" in item["text"]
-        assert world("stories:lost").recognise(item["text"]) is None
+        looked_for = ("lost", "gone", "find", "loved", "everywhere")
+        assert any(word in item["text"] for word in looked_for)
+        assert world("stories").recognise(item["text"]) is None
     assert story_items("squad", "test", 5, stories="stories:share")
     assert story_items("lambada", "test", 5, stories="stories") == story_items("lambada", "test", 5)
 

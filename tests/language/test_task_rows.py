@@ -177,6 +177,8 @@ def test_tasks_that_need_all_plots_are_named():
         check_items(("lambada", "piqa"), "stories:lost")
     with pytest.raises(BadCorpus, match="did you mean lost"):
         check_items(("lambada",), "stories:lots")
+    with pytest.raises(BadParameter, match="stories of fear say too few different words"):
+        check_items(("lambada",), "stories:fear")
     items = task_items("lambada", "stories:lost", limit=3)
     assert items.is_embedded
     assert items.source == "stories:lost"

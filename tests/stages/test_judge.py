@@ -116,7 +116,7 @@ def test_a_large_text_is_not_read_whole(texts, trained, tmp_path, monkeypatch):
 
 
 def test_too_little_text_is_refused(tmp_path):
-    with pytest.raises(BadCorpus, match="1024"):
+    with pytest.raises(BadCorpus, match="a BPE of 300 entries"):
         train_judge(["Rain."], tmp_path, seed=0, steps=9, vocabulary_size=300)
 
 

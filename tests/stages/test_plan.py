@@ -13,7 +13,7 @@ from collapse.stages.fingerprint import (
 from collapse.stages.plan import merge_equal, plan_chain, plan_study
 
 STUDY = load_study("quickstart")
-CORPORA = {"stories:lost": "abc"}
+CORPORA = {"stories:lost": "abc", "stories": "abc"}
 
 
 def chain(**given):
@@ -72,8 +72,8 @@ def test_some_probes_look_where_a_chain_begins_and_ends() -> None:
         for probe in STUDY.probes
     }
     assert looks == {probe: [0, 3] if probe == "hessian" else [0, 1, 2, 3] for probe in looks}
-    with pytest.raises(BadParameter, match="take hessian out of at_ends"):
-        plan_study(STUDY, {"seeds": "1", "at_ends": "hessian", "overlap": "true"})
+    compared = plan_study(STUDY, {"seeds": "1", "arms": "replace", "overlap": "true"})
+    assert [step.generation for step in compared.steps if step.stage == "hessian"] == [0, 1, 2, 3]
     with pytest.raises(BadParameter, match=r"at_ends.*must be some of quality, hessian"):
         plan_study(STUDY, {"at_ends": "hessians"})
 

@@ -8,6 +8,7 @@ from functools import cache
 
 import numpy as np
 
+from collapse.errors import BadParameter
 from collapse.language.corpora.stories.content import PLOTS
 from collapse.language.corpora.stories.world import WHOLE, world
 from collapse.language.story_tasks.tales import begun_anew, draw_option, scenes, tell_plainly
@@ -15,6 +16,8 @@ from collapse.numerics.streams import numpy_stream
 
 _FIELDS = ("thing", "food", "plant", "pet", "game", "work", "helper", "friend")
 _SHARE_OF_ONE_ANSWER, _AHEAD = 0.05, 1  # of all passages so far, and this many more
+_MOST_TRIES = 4000
+_SHARE_IN_A_PLOT = 0.25  # as a plot alone has but a dozen answers
 _STORIES_COUNTED = 6000
 _NEARLY = 0.5  # of the commonest follower's count
 _TOKEN = re.compile(r"[A-Za-z']+|[^\sA-Za-z]")
@@ -63,25 +66,37 @@ def recalls(
         may_be: whether a passage will do.
         rng: drawn from.
         plots: that are told; where it is not all of them, each equally often.
+
+    Raises:
+        BadParameter: after thousands of stories there is no other passage.
     """
     told = [list(PLOTS).index(plot) for plot in plots]
+    few = len(told) < len(PLOTS)
+    most = _SHARE_IN_A_PLOT if few else _SHARE_OF_ONE_ANSWER
     used: set[str] = set()
     answers = Counter[str]()
+    tries = 0
     while True:
+        tries += 1
+        if tries > _MOST_TRIES:
+            raise BadParameter(
+                f"stories of {', '.join(plots)} say too few different words twice to make "
+                f"{len(used) + 1} items of them: ask for fewer, or take more plots"
+            )
         hero = draw_option(rng, "hero")
-        few = len(told) < len(PLOTS)
         plot = {"plot": told[int(rng.integers(len(told)))]} if few else {}
         plain = _passage({"hero": hero, **plot}, rng)
         if plain is None or not may_be(plain):
             continue
         # No answer runs ahead of the others, so that always saying the same is right of few.
-        if answers[plain.answer] > _AHEAD + answers.total() * _SHARE_OF_ONE_ANSWER:
+        if answers[plain.answer] > _AHEAD + answers.total() * most:
             continue
         rest = f" {plain.stem} {plain.answer}"
         context = begun_anew(plain.context, rest, hero, split, rng)
         if context is not None and context + rest not in used:
             used.add(context + rest)
             answers[plain.answer] += 1
+            tries = 0
             yield replace(plain, context=context)
 
 
