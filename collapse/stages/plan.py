@@ -94,10 +94,8 @@ class Plan:
 
 def plan_prepare(study: StudyFile, given: Mapping[str, Any]) -> Plan:
     """The plan of the door `prepare`: one step."""
-    parameters = study.door(Prepare, given)
-    return Plan(
-        experiment_name(study, given), (Step("prepare", "prepare", parameters, (), None, ()),)
-    )
+    step = Step("prepare", "prepare", study.door(Prepare, given), (), None, ())
+    return Plan(experiment_name(study, given), (step,))
 
 
 def plan_chain(

@@ -139,12 +139,27 @@ def judge_coherence(
     for whose, texts in (("human text", human_sentences), ("sample", sentences)):
         if not any(len(text) > 1 for text in texts):
             return _without("quality/coherence", f"no {whose} has two sentences")
-    human_orders = _both_orders(judge, human_sentences, seed)
+    human_orders = _orders_of_human(judge, human_sentences, seed)
     centre_D = human_orders[0].features_SxD.mean(axis=0, dtype=np.float64)
     by_text = _coherences(_both_orders(judge, sentences, seed), centre_D)
     of_human = _coherences(human_orders, centre_D)
     means = by_text | {f"{name}_human": one for name, one in of_human.items()}
     return Judgement({name: float(one.mean()) for name, one in means.items()}, by_text)
+
+
+_HUMAN_ORDERS: dict[tuple[str, int, int], list[SentenceFeatures]] = {}
+
+
+def _orders_of_human(judge: Judge, texts: list[list[str]], seed: int) -> list[SentenceFeatures]:
+    """Those of human text, which is the same at every look of a study: a process reads it once.
+
+    The features are kept and not the judge, which may be large.
+    """
+    key = (judge.name, hash(tuple(map(tuple, texts))), seed)
+    if key not in _HUMAN_ORDERS:
+        _HUMAN_ORDERS.clear()
+        _HUMAN_ORDERS[key] = _both_orders(judge, texts, seed)
+    return _HUMAN_ORDERS[key]
 
 
 def _both_orders(judge: Judge, texts: list[list[str]], seed: int) -> list[SentenceFeatures]:
