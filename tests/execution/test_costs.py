@@ -64,7 +64,8 @@ def test_a_larger_model_costs_more_and_what_has_no_model_the_same() -> None:
 
 
 def test_a_hessian_tells_of_each_text_and_layer() -> None:
-    assert costs()["hessian"]["spectrum"].times == 2
+    both = {"probe_texts": "human,own"}
+    assert costs(**both)["hessian"]["spectrum"].times == 2
     assert costs(probe_texts="human")["hessian"]["spectrum"].times == 1
     # Two layers, the embedding and the last norm, beside the whole.
-    assert costs(layer_spectra=True)["hessian"]["spectrum"].times == 2 * (1 + 4)
+    assert costs(**both, layer_spectra=True)["hessian"]["spectrum"].times == 2 * (1 + 4)
