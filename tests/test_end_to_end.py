@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -236,12 +237,9 @@ def test_single_doors_reuse_what_the_study_made(undisturbed: Path) -> None:
     assert "was there already" in made.stdout
 
 
-WITH_QUALITY = """
-question: Does it go on?
-arms: {replace: {}, fresh: {}}
-control: fresh
-probes: [quality]
-"""
+WITH_QUALITY = re.sub(
+    "probes: .*", "probes: [quality]", (ROOT / "studies" / "quickstart.yaml").read_text()
+)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from tests.conftest import MICRO, open_door
 
 CHAIN = "quickstart.replace.seed0"
 SMALL = [
+    "--probe_texts",
+    "human,own",
     "--probe_tokens",
     "256",
     "--probe_parts",

@@ -37,7 +37,7 @@ SMALL_STUDY = {
 }
 
 
-def plan_of(given: Mapping[str, Any], study: str = "quickstart", scale: str = "full") -> Plan:
+def plan_of(given: Mapping[str, Any], study: str = "quickstart", scale: str = "pair") -> Plan:
     """A study's plan as it is walked: what arms share stands in it once."""
     plan = plan_study(load_study(study, scale), {"scale": scale, **given})
     corpora = {step.parameters.corpus: "abc" for step in plan.steps}

@@ -14,6 +14,7 @@ from collapse.stages import judge
 from tests.conftest import MICRO, open_door
 
 ASKED = ("--samples", "24", "--prompts", "6", "--prompt_tokens", "8", "--generation", "1")
+ASKED += ("--intervals", "true")
 
 
 def looked_at(folder: Path, *words: str) -> Any:

@@ -17,7 +17,7 @@ BAD = {
     "count beyond the end": ({"checkpoint_tokens": "1e9"}, "1000000000 is beyond the end"),
     "no weight of such a name": ({"freeze": "q_norm"}, "'q_norm' in its name"),
     "nothing left to train": ({"freeze": "model"}, "leaves no weight to train"),
-    "no such part": ({"training_text": "hard"}, "'stories' has no parts"),
+    "no such part": ({"training_text": "hard"}, "'stories:lost' has no parts"),
     "no such half": ({"training_text": "half"}, "besides, there are all, simple and complex"),
 }
 

@@ -72,7 +72,7 @@ def test_to_its_full_configuration(walk: Walk) -> None:
 
 
 def test_to_the_data(walk: Walk) -> None:
-    assert walk.run.data.tags["corpus_fingerprint"] == corpus_fingerprint("stories")
+    assert walk.run.data.tags["corpus_fingerprint"] == corpus_fingerprint("stories:lost")
     texts = {
         tag.value: one.dataset.digest for one in walk.run.inputs.dataset_inputs for tag in one.tags
     }
@@ -146,10 +146,10 @@ def test_the_lines_that_run_a_study_again_are_taken_by_the_doors() -> None:
     """What is the run's alone, as the number of workers, is no word for `report`."""
     study = load_study("quickstart")
     given = {"study": "quickstart", "scale": "trial", "workers": "3", "executor": "ray"}
-    given |= {"corpus": "my texts.txt", "intervals": "false", "learning_rate": "1e-4"}
+    given |= {"corpus": "my texts.txt", "prompts": "7", "learning_rate": "1e-4"}
     parameters = study.door(Experiment, given)
     again, report = (shlex.split(line)[5:] for line in commands(study, parameters))
-    assert {"workers=3", "executor=ray", "corpus=my texts.txt", "intervals=false"} <= set(again)
+    assert {"workers=3", "executor=ray", "corpus=my texts.txt", "prompts=7"} <= set(again)
     for door, words in ((Experiment, again), (Report, report[2:])):
         assert words[::2] == ["-P"] * (len(words) // 2)
         pairs = dict(word.split("=", 1) for word in words[1::2])

@@ -105,7 +105,7 @@ def test_equal_budgets_are_in_the_ledger(client: mlflow.MlflowClient) -> None:
 def test_texts_are_logged_as_datasets(client: mlflow.MlflowClient) -> None:
     found = by_name(client)
     prepared = {d.dataset.name for d in found["prepare"].inputs.dataset_inputs}
-    assert {"stories.validation", "stories.test", "stories.probe"} <= prepared
+    assert {f"stories:lost.{one}" for one in ("validation", "test", "probe")} <= prepared
     (trained,) = found["recurse_step g2"].inputs.dataset_inputs
     assert trained.dataset.name == "synthetic_gen2"
     assert trained.tags[0].value == "training"
