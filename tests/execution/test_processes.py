@@ -103,11 +103,13 @@ def test_two_processes_write_and_judge_what_one_does(tmp_path: Path) -> None:
     assert judges[0]["judge/tokens"] == judges[1]["judge/tokens"] > 0
     assert judges[0]["judge/loss_nats"] == pytest.approx(judges[1]["judge/loss_nats"], rel=1e-3)
     assert {name.partition("/")[0] for name in quality[0]} >= {"human", "quality", "truth"}
-    assert quality[1] == pytest.approx(quality[0], rel=2e-3)
+    # Some are differences of nearly equal numbers.
+    assert quality[1] == pytest.approx(quality[0], rel=2e-3, abs=2e-4)
 
 
 def test_two_processes_answer_what_one_does(tmp_path: Path) -> None:
     words = ["benchmark", "--generation", "0", *MICRO, "--limit", "15"]
+    words += ["--tasks", "all", "--task_data", "stories"]
     (alone,), (together,) = alone_and_together(tmp_path, words, ["benchmark g0"])
     assert len(alone) > 30
     assert together == pytest.approx(alone, rel=1e-3)

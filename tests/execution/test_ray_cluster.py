@@ -21,13 +21,14 @@ from tests.execution.crew_at_work import told_by
 ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.slow
 CHAIN = "quickstart.replace.seed0"
-STUDY = """
+_QUICKSTART = (ROOT / "studies" / "quickstart.yaml").read_text()
+_SETTINGS = _QUICKSTART[_QUICKSTART.index("settings:") : _QUICKSTART.index("scales:")]
+STUDY = f"""
 question: Does a chain end on another machine?
-arms: {replace: {}}
+arms: {{replace: {{}}}}
 control: replace
 probes: []
-settings: {corpus: "stories:lost", preset: pocket}
-"""
+{_SETTINGS}"""
 
 
 @pytest.fixture
